@@ -1,0 +1,130 @@
+using System.Numerics;
+using PtxLosses.Internals;
+
+namespace PtxLosses;
+
+/// <summary>
+/// The cross-entropy of each token and its gradient: the building block of <see cref="PtxLoss"/>, and what a policy gradient
+/// needs as well (log-probabilities and entropy).
+/// </summary>
+/// <remarks>
+/// <para>Logits are row-major, <c>[tokens × vocabularySize]</c>, of type <see cref="float"/> or <see cref="double"/>; targets
+/// are ids of any integer type, one per token. All losses are in nats.</para>
+/// <para>Of the options, <see cref="PtxLossOptions.IgnoreIndex"/> and <see cref="PtxLossOptions.MaxDegreeOfParallelism"/> apply;
+/// those that reduce the losses to one number do not.</para>
+/// </remarks>
+public static class CrossEntropy
+{
+    /// <summary>Computes, in one pass over the logits, every output whose span is not empty.</summary>
+    /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
+    /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
+    /// <param name="vocabularySize">The length of a row, at least 1.</param>
+    /// <param name="outputs">The spans to fill, each empty or <c>[tokens]</c>.</param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <exception cref="ArgumentException">
+    /// Lengths disagree, a target is out of range, the vocabulary is empty, an option is out of range, or the logits' type is not
+    /// supported. Nothing has been written.
+    /// </exception>
+    public static unsafe void Forward<TLogit, TTarget>(
+        ReadOnlySpan<TLogit> logits,
+        ReadOnlySpan<TTarget> targets,
+        int vocabularySize,
+        CrossEntropyOutputs outputs,
+        PtxLossOptions? options = null)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        options ??= PtxLossOptions.Default;
+        RowKernel<TLogit> kernel = RowKernels.For(logits);
+        Arguments.Check(logits, targets, vocabularySize, options);
+        CheckOutput(outputs.Loss, targets.Length, nameof(outputs.Loss));
+        CheckOutput(outputs.LogSumExp, targets.Length, nameof(outputs.LogSumExp));
+        CheckOutput(outputs.TargetLogit, targets.Length, nameof(outputs.TargetLogit));
+        CheckOutput(outputs.Entropy, targets.Length, nameof(outputs.Entropy));
+        CheckOutput(outputs.ArgMax, targets.Length, nameof(outputs.ArgMax));
+
+        fixed (TLogit* logitsStart = logits)
+        fixed (TTarget* targetsStart = targets)
+        fixed (double* loss = outputs.Loss, logSumExp = outputs.LogSumExp)
+        fixed (double* targetLogit = outputs.TargetLogit, entropy = outputs.Entropy)
+        fixed (int* argMax = outputs.ArgMax)
+        {
+            var pass = new RowPass<TLogit, TTarget>
+            {
+                Kernel = kernel,
+                Logits = new(logitsStart, vocabularySize),
+                Targets = targetsStart,
+                Tokens = targets.Length,
+                IgnoreIndex = options.IgnoreIndex,
+                Loss = loss,
+                LogSumExp = logSumExp,
+                TargetLogit = targetLogit,
+                Entropy = entropy,
+                ArgMax = argMax,
+            };
+            RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
+        }
+    }
+
+    /// <summary>
+    /// Writes <c>∂(Σ_t tokenScale[t] · loss_t) / ∂logits</c>, that is <c>tokenScale[t] · (softmax(x_t) − onehot(y_t))</c>, from
+    /// log-sum-exps that are known already.
+    /// </summary>
+    /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
+    /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
+    /// <param name="vocabularySize">The length of a row, at least 1.</param>
+    /// <param name="logSumExp">The log-sum-exp of each row, <c>[tokens]</c>, as <see cref="Forward"/> gives it.</param>
+    /// <param name="tokenScale">What each token's loss counts, <c>[tokens]</c>.</param>
+    /// <param name="logitsGradient">
+    /// The gradient, <c>[tokens × vocabularySize]</c>: exactly the memory of the logits (in place) or disjoint from it.
+    /// </param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <exception cref="ArgumentException">
+    /// As for <see cref="Forward"/>, or the gradient overlaps a part of the logits. Nothing has been written.
+    /// </exception>
+    public static unsafe void Backward<TLogit, TTarget>(
+        ReadOnlySpan<TLogit> logits,
+        ReadOnlySpan<TTarget> targets,
+        int vocabularySize,
+        ReadOnlySpan<double> logSumExp,
+        ReadOnlySpan<double> tokenScale,
+        Span<TLogit> logitsGradient,
+        PtxLossOptions? options = null)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        options ??= PtxLossOptions.Default;
+        RowKernel<TLogit> kernel = RowKernels.For(logits);
+        Arguments.Check(logits, targets, vocabularySize, options);
+        Arguments.CheckLength(logSumExp.Length, targets.Length, nameof(logSumExp), "values, one per target");
+        Arguments.CheckLength(tokenScale.Length, targets.Length, nameof(tokenScale), "values, one per target");
+        Arguments.CheckGradient(logits, logitsGradient);
+
+        fixed (TLogit* logitsStart = logits, gradientStart = logitsGradient)
+        fixed (TTarget* targetsStart = targets)
+        fixed (double* knownLogSumExp = logSumExp, scale = tokenScale)
+        {
+            var pass = new RowPass<TLogit, TTarget>
+            {
+                Kernel = kernel,
+                Logits = new(logitsStart, vocabularySize),
+                Targets = targetsStart,
+                Tokens = targets.Length,
+                IgnoreIndex = options.IgnoreIndex,
+                KnownLogSumExp = knownLogSumExp,
+                WantsGradient = true,
+                Gradient = new(gradientStart, vocabularySize),
+                TokenScale = scale,
+            };
+            RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
+        }
+    }
+
+    private static void CheckOutput<T>(ReadOnlySpan<T> output, int tokens, string name)
+    {
+        if (!output.IsEmpty)
+        {
+            Arguments.CheckLength(output.Length, tokens, $"outputs.{name}", "values, one per target, or to be empty");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace PtxLosses;
+
+/// <summary>
+/// Where <see cref="CrossEntropy.Forward"/> writes what it finds per token. Spans left empty are not computed; the others hold
+/// one value per token. One pass over the logits fills them all.
+/// </summary>
+/// <remarks>
+/// An ignored token gets 0 in every span and −1 in <see cref="ArgMax"/>: its logits are not read.
+/// </remarks>
+[SuppressMessage("Design", "CA1051:Do not declare visible instance fields", Justification = "A plain bundle of spans to fill.")]
+[SuppressMessage("Performance", "CA1815:Override equals", Justification = "A ref struct cannot be compared as an object.")]
+public ref struct CrossEntropyOutputs
+{
+    /// <summary>
+    /// The cross-entropy of each token in nats, <c>logsumexp(x) − x[y]</c>; its negative is the log-probability of the target.
+    /// </summary>
+    public Span<double> Loss;
+
+    /// <summary>The log of the sum of the exponentials of each token's logits, <c>log Σ exp(x_i)</c>.</summary>
+    public Span<double> LogSumExp;
+
+    /// <summary>The logit of each token's target, <c>x[y]</c>.</summary>
+    public Span<double> TargetLogit;
+
+    /// <summary>The entropy of each token's softmax in nats, <c>−Σ p_i log p_i</c>, between 0 and log(vocabularySize).</summary>
+    public Span<double> Entropy;
+
+    /// <summary>The id of each token's largest logit, the lowest id on a tie; the id of the first NaN if there is one.</summary>
+    public Span<int> ArgMax;
+}

@@ -1,0 +1,13 @@
+namespace PtxLosses;
+
+/// <summary>How the losses of the tokens become one number.</summary>
+public enum LossReduction
+{
+    /// <summary>
+    /// The sum over the tokens that count, divided by their number or by <see cref="PtxLossOptions.Denominator"/>.
+    /// </summary>
+    Mean,
+
+    /// <summary>The sum over the tokens that count, not divided; <see cref="PtxLossOptions.Denominator"/> has no effect.</summary>
+    Sum,
+}

@@ -1,0 +1,130 @@
+using System.Numerics;
+using PtxLosses.Internals;
+
+namespace PtxLosses;
+
+/// <summary>
+/// The PPO-ptx loss of RLHF: the RL loss plus γ times the language-modelling loss of pretraining text,
+/// <c>L_total = L_rl + γ · (1/N) Σ_t (logsumexp(x_t) − x_t[y_t])</c>, which keeps a model from forgetting what it learned in
+/// pretraining.
+/// </summary>
+/// <remarks>
+/// <para>Logits are row-major, <c>[tokens × vocabularySize]</c>, of type <see cref="float"/> or <see cref="double"/>; targets
+/// are ids of any integer type, one per token. Losses are in nats.</para>
+/// <para>Source: Ouyang et al., "Training language models to follow instructions with human feedback" (InstructGPT), 2022,
+/// equation 2, with the text's term taken as a mean over tokens.</para>
+/// <para>A −inf logit adds nothing and gets gradient 0; a target at −inf makes its loss +inf. NaN, +inf or a row of only −inf
+/// make the token's loss, and so the total, NaN. Results are bit-identical for any number of threads. All members may be called
+/// from many threads at once.</para>
+/// </remarks>
+public static class PtxLoss
+{
+    /// <summary>Computes the loss.</summary>
+    /// <param name="rlLoss">The RL loss of the step, passed through as it is.</param>
+    /// <param name="logits">The logits of pretraining text, <c>[tokens × vocabularySize]</c>, row-major.</param>
+    /// <param name="targets">The ids of the tokens to predict, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
+    /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
+    /// <param name="ptxCoefficient">γ, finite.</param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <returns>The total and its parts. Zero tokens, or only ignored ones, give <paramref name="rlLoss"/> as the total.</returns>
+    /// <exception cref="ArgumentException">
+    /// Lengths disagree, a target is out of range, the vocabulary is empty, γ is not finite, an option is out of range, or the
+    /// logits' type is not supported.
+    /// </exception>
+    public static PtxLossResult Compute<TLogit, TTarget>(
+        double rlLoss,
+        ReadOnlySpan<TLogit> logits,
+        ReadOnlySpan<TTarget> targets,
+        int vocabularySize,
+        double ptxCoefficient,
+        PtxLossOptions? options = null)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+        => Run(rlLoss, logits, targets, vocabularySize, ptxCoefficient, wantsGradient: false, logitsGradient: default, options);
+
+    /// <summary>Computes the loss and the gradient of the total with respect to the logits, in one pass over them.</summary>
+    /// <param name="rlLoss">The RL loss of the step, passed through as it is.</param>
+    /// <param name="logits">The logits of pretraining text, <c>[tokens × vocabularySize]</c>, row-major.</param>
+    /// <param name="targets">The ids of the tokens to predict, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
+    /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
+    /// <param name="ptxCoefficient">γ, finite.</param>
+    /// <param name="logitsGradient">
+    /// Receives <c>∂Total/∂logits</c>, <c>γ/N · (softmax(x_t) − onehot(y_t))</c>; rows of ignored tokens become 0. Shaped like
+    /// the logits: exactly their memory (in place) or disjoint from it.
+    /// </param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <returns>The total and its parts. Zero tokens, or only ignored ones, give <paramref name="rlLoss"/> as the total.</returns>
+    /// <exception cref="ArgumentException">
+    /// As for <see cref="Compute"/>, or the gradient's length is wrong or it overlaps a part of the logits. Nothing has been
+    /// written.
+    /// </exception>
+    public static PtxLossResult ComputeWithGradient<TLogit, TTarget>(
+        double rlLoss,
+        ReadOnlySpan<TLogit> logits,
+        ReadOnlySpan<TTarget> targets,
+        int vocabularySize,
+        double ptxCoefficient,
+        Span<TLogit> logitsGradient,
+        PtxLossOptions? options = null)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+        => Run(rlLoss, logits, targets, vocabularySize, ptxCoefficient, wantsGradient: true, logitsGradient, options);
+
+    /// <summary>
+    /// Counts the tokens that are not ignored, for a <see cref="PtxLossOptions.Denominator"/> over several calls.
+    /// </summary>
+    /// <param name="targets">The target ids; those outside a vocabulary count as well, unless they are ignored.</param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    public static long CountTokens<TTarget>(ReadOnlySpan<TTarget> targets, PtxLossOptions? options = null)
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        int? ignoreIndex = (options ?? PtxLossOptions.Default).IgnoreIndex;
+        long ignored = 0;
+        foreach (TTarget target in targets)
+        {
+            ignored += long.CreateSaturating(target) == ignoreIndex ? 1 : 0;
+        }
+
+        return targets.Length - ignored;
+    }
+
+    private static unsafe PtxLossResult Run<TLogit, TTarget>(
+        double rlLoss,
+        ReadOnlySpan<TLogit> logits,
+        ReadOnlySpan<TTarget> targets,
+        int vocabularySize,
+        double ptxCoefficient,
+        bool wantsGradient,
+        Span<TLogit> logitsGradient,
+        PtxLossOptions? options)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        options ??= PtxLossOptions.Default;
+        RowKernel<TLogit> kernel = RowKernels.For(logits);
+        Arguments.CheckCoefficient(ptxCoefficient);
+        long tokenCount = Arguments.Check(logits, targets, vocabularySize, options);
+        if (wantsGradient)
+        {
+            Arguments.CheckGradient(logits, logitsGradient);
+        }
+
+        fixed (TLogit* logitsStart = logits, gradientStart = logitsGradient)
+        fixed (TTarget* targetsStart = targets)
+        {
+            var pass = new RowPass<TLogit, TTarget>
+            {
+                Kernel = kernel,
+                Logits = new(logitsStart, vocabularySize),
+                Targets = targetsStart,
+                Tokens = targets.Length,
+                IgnoreIndex = options.IgnoreIndex,
+                WantsGradient = wantsGradient,
+                Gradient = new(gradientStart, vocabularySize),
+                Scale = ptxCoefficient / LossTotals.Divisor(tokenCount, options),
+            };
+            double crossEntropy = RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
+            return new PtxLossResult(rlLoss, ptxCoefficient, new LossTotals(crossEntropy, tokenCount), options);
+        }
+    }
+}
