@@ -37,11 +37,11 @@ public static class CrossEntropy
         options ??= PtxLossOptions.Default;
         RowKernel<TLogit> kernel = RowKernels.For(logits);
         Arguments.Check(logits, targets, vocabularySize, options);
-        CheckOutput(outputs.Loss, targets.Length, nameof(outputs.Loss));
-        CheckOutput(outputs.LogSumExp, targets.Length, nameof(outputs.LogSumExp));
-        CheckOutput(outputs.TargetLogit, targets.Length, nameof(outputs.TargetLogit));
-        CheckOutput(outputs.Entropy, targets.Length, nameof(outputs.Entropy));
-        CheckOutput(outputs.ArgMax, targets.Length, nameof(outputs.ArgMax));
+        CheckOutput(outputs.Loss, targets.Length, "outputs.Loss");
+        CheckOutput(outputs.LogSumExp, targets.Length, "outputs.LogSumExp");
+        CheckOutput(outputs.TargetLogit, targets.Length, "outputs.TargetLogit");
+        CheckOutput(outputs.Entropy, targets.Length, "outputs.Entropy");
+        CheckOutput(outputs.ArgMax, targets.Length, "outputs.ArgMax");
 
         fixed (TLogit* logitsStart = logits)
         fixed (TTarget* targetsStart = targets)
@@ -124,7 +124,7 @@ public static class CrossEntropy
     {
         if (!output.IsEmpty)
         {
-            Arguments.CheckLength(output.Length, tokens, $"outputs.{name}", "values, one per target, or to be empty");
+            Arguments.CheckLength(output.Length, tokens, name, "values, one per target, or to be empty");
         }
     }
 }

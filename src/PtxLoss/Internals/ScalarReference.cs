@@ -28,6 +28,9 @@ internal sealed class ScalarReference
     /// <summary>∂Total/∂logits.</summary>
     public double[] Gradient { get; }
 
+    /// <summary>∂Total/∂(the loss of a token that counts).</summary>
+    public double GradientScale { get; private set; }
+
     public double LanguageModelLoss { get; private set; }
     public double Total { get; private set; }
     public long TokenCount { get; private set; }
@@ -68,9 +71,10 @@ internal sealed class ScalarReference
         double divisor = options.Reduction == LossReduction.Sum ? 1 : options.Denominator ?? result.TokenCount;
         result.LanguageModelLoss = result.TokenCount == 0 ? 0 : sum / divisor;
         result.Total = result.TokenCount == 0 ? rlLoss : rlLoss + (ptxCoefficient * result.LanguageModelLoss);
+        result.GradientScale = result.TokenCount == 0 ? 0 : ptxCoefficient / divisor;
         for (int i = 0; i < result.Gradient.Length; i++)
         {
-            result.Gradient[i] *= result.TokenCount == 0 ? 0 : ptxCoefficient / divisor;
+            result.Gradient[i] *= result.GradientScale;
         }
 
         return result;

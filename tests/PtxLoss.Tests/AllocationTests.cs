@@ -1,0 +1,54 @@
+namespace PtxLosses.Tests;
+
+/// <summary>What a call allocates. Runs alone: the runtime counts the bytes of the whole process.</summary>
+[Collection(nameof(AllocationTests))]
+[CollectionDefinition(nameof(AllocationTests), DisableParallelization = true)]
+public class AllocationTests
+{
+    private const int Tokens = 9, VocabularySize = 5003;
+    private static readonly float[] Logits = TestData.Logits(Tokens * VocabularySize, seed: 11);
+    private static readonly int[] Targets = TestData.Targets(Tokens, VocabularySize, seed: 12);
+    private static readonly int[] SmallTargets = [0, 1, 2, 7];
+
+    [Fact]
+    public void The_calling_thread_path_allocates_nothing()
+    {
+        var options = new PtxLossOptions { MaxDegreeOfParallelism = 1 };
+        float[] gradient = new float[Logits.Length];
+        double[] logSumExp = new double[Tokens], entropy = new double[Tokens];
+
+        AllocatedBytes(() => PtxLoss.Compute(1, Logits, Targets, VocabularySize, 0.1, options)).Should().Be(0);
+        AllocatedBytes(() => PtxLoss.ComputeWithGradient(1, Logits, Targets, VocabularySize, 0.1, gradient, options)).Should().Be(0);
+        AllocatedBytes(() => CrossEntropy.Forward(
+            Logits, Targets, VocabularySize, new() { LogSumExp = logSumExp, Entropy = entropy }, options)).Should().Be(0);
+        AllocatedBytes(() => CrossEntropy.Backward(
+            Logits, Targets, VocabularySize, logSumExp, entropy, gradient, options)).Should().Be(0);
+        AllocatedBytes(() => PtxLoss.CountTokens(Targets)).Should().Be(0);
+    }
+
+    [Fact]
+    public void A_small_call_with_default_options_stays_on_the_calling_thread()
+        => AllocatedBytes(() => PtxLoss.Compute(1, Logits.AsSpan(0, 32), SmallTargets, 8, 0.1)).Should().Be(0);
+
+    [Fact]
+    public void A_parallel_call_allocates_a_few_bytes_per_token()
+    {
+        const int tokens = 4096, vocabularySize = 512;
+        float[] logits = new float[tokens * vocabularySize];
+        int[] targets = new int[tokens];
+
+        AllocatedBytes(() => PtxLoss.Compute(1, logits, targets, vocabularySize, 0.1)).Should().BeLessThan((16 * tokens) + 65_536);
+    }
+
+    /// <summary>The least of several calls: the test host and the JIT's own threads allocate now and then.</summary>
+    private static long AllocatedBytes(Action call)
+    {
+        call();
+        return Enumerable.Range(0, 10).Min(_ =>
+        {
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            call();
+            return GC.GetTotalAllocatedBytes(precise: true) - before;
+        });
+    }
+}

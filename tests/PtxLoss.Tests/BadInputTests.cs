@@ -1,0 +1,172 @@
+namespace PtxLosses.Tests;
+
+/// <summary>Bad input gets an exception that names the argument and what was wrong, before anything is written.</summary>
+public class BadInputTests
+{
+    private const float Untouched = 42;
+    private readonly float[] _logits = TestData.Logits(3 * 4, seed: 1);
+    private readonly int[] _targets = [0, 1, 2];
+    private readonly float[] _gradient = [.. Enumerable.Repeat(Untouched, 3 * 4)];
+
+    [Fact]
+    public void Lengths_that_disagree()
+        => Rejects("logits", "logits holds 12 values, but 2 targets × vocabularySize 4 need 8", targets: [0, 1]);
+
+    [Fact]
+    public void A_product_that_overflows_int()
+        => Rejects("logits", "logits holds 12 values, but 3 targets × vocabularySize 2147483647 need 6442450941", vocabularySize: int.MaxValue);
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-1)]
+    public void A_vocabulary_below_1(int vocabularySize)
+        => Rejects("vocabularySize", "vocabularySize must be at least 1", vocabularySize: vocabularySize);
+
+    [Theory]
+    [InlineData(4)]
+    [InlineData(-1)]
+    [InlineData(int.MaxValue)]
+    [InlineData(int.MinValue)]
+    public void A_target_outside_the_vocabulary(int target)
+        => Rejects("targets", $"targets[2] is {target}, which is outside [0, 4) and is not the ignored -100", targets: [0, -100, target]);
+
+    [Fact]
+    public void A_target_that_would_be_ignored_by_default()
+        => Rejects("targets", "targets[1] is -100, which is outside [0, 4).", targets: [0, -100, 1], options: new() { IgnoreIndex = null });
+
+    [Theory]
+    [InlineData(double.NaN)]
+    [InlineData(double.PositiveInfinity)]
+    [InlineData(double.NegativeInfinity)]
+    public void A_coefficient_that_is_not_finite(double coefficient)
+        => Rejects("ptxCoefficient", "ptxCoefficient must be finite", coefficient: coefficient);
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-1)]
+    [InlineData(double.NaN)]
+    [InlineData(double.PositiveInfinity)]
+    public void A_denominator_that_cannot_divide(double denominator)
+        => Rejects("options", "Denominator must be finite and above 0", options: new() { Denominator = denominator });
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-2)]
+    public void A_degree_of_parallelism_that_is_none(int degree)
+        => Rejects("options", "MaxDegreeOfParallelism must be -1 (all cores) or at least 1", options: new() { MaxDegreeOfParallelism = degree });
+
+    [Fact]
+    public void A_reduction_that_is_none()
+        => Rejects("options", "Reduction must be Mean or Sum", options: new() { Reduction = (LossReduction)7 });
+
+    [Fact]
+    public void A_gradient_of_another_length()
+    {
+        Action act = () => PtxLoss.ComputeWithGradient(0, _logits, _targets, 4, 1, _gradient.AsSpan(1));
+
+        act.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("logitsGradient has length 11, but needs 12 *");
+        _gradient.Should().OnlyContain(x => x == Untouched);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(-1)]
+    [InlineData(11)]
+    public void A_gradient_that_overlaps_a_part_of_the_logits(int offset)
+    {
+        float[] memory = TestData.Logits(40, seed: 2);
+        float[] before = [.. memory];
+        Action act = () => PtxLoss.ComputeWithGradient(0, memory.AsSpan(14, 12), _targets, 4, 1, memory.AsSpan(14 + offset, 12));
+        Action backward = () => CrossEntropy.Backward(
+            memory.AsSpan(14, 12), _targets, 4, new double[3], new double[3], memory.AsSpan(14 + offset, 12));
+
+        foreach (Action call in new[] { act, backward })
+        {
+            call.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps a part of logits*");
+        }
+
+        memory.Should().Equal(before);
+    }
+
+    [Fact]
+    public void A_gradient_right_behind_the_logits_is_fine()
+    {
+        float[] memory = TestData.Logits(24, seed: 2);
+        Action act = () => PtxLoss.ComputeWithGradient(0, memory.AsSpan(0, 12), _targets, 4, 1, memory.AsSpan(12, 12));
+        act.Should().NotThrow();
+    }
+
+    [Fact]
+    public void An_element_type_that_is_no_logit()
+    {
+        Action act = () => PtxLoss.Compute(0, [1m, 2m], [0], 2, 1);
+        act.Should().Throw<ArgumentException>().WithParameterName("logits").WithMessage("logits of type System.Decimal are not supported*");
+    }
+
+    [Theory]
+    [InlineData("Loss")]
+    [InlineData("LogSumExp")]
+    [InlineData("TargetLogit")]
+    [InlineData("Entropy")]
+    [InlineData("ArgMax")]
+    public void An_output_of_another_length(string name)
+    {
+        double[] fits = [Untouched, Untouched, Untouched];
+        Action act = () => CrossEntropy.Forward(_logits, _targets, 4, new CrossEntropyOutputs
+        {
+            Loss = name == "Loss" ? new double[2] : fits,
+            LogSumExp = name == "LogSumExp" ? new double[2] : fits,
+            TargetLogit = name == "TargetLogit" ? new double[4] : fits,
+            Entropy = name == "Entropy" ? new double[1] : fits,
+            ArgMax = name == "ArgMax" ? new int[5] : [],
+        });
+
+        act.Should().Throw<ArgumentException>().WithParameterName($"outputs.{name}").WithMessage($"outputs.{name} has length *, but needs 3 *");
+        fits.Should().OnlyContain(x => x == Untouched);
+    }
+
+    [Fact]
+    public void Backward_inputs_of_another_length()
+    {
+        Action logSumExp = () => CrossEntropy.Backward(_logits, _targets, 4, new double[2], new double[3], _gradient);
+        Action tokenScale = () => CrossEntropy.Backward(_logits, _targets, 4, new double[3], new double[4], _gradient);
+
+        logSumExp.Should().Throw<ArgumentException>().WithParameterName("logSumExp").WithMessage("logSumExp has length 2, but needs 3 *");
+        tokenScale.Should().Throw<ArgumentException>().WithParameterName("tokenScale").WithMessage("tokenScale has length 4, but needs 3 *");
+        _gradient.Should().OnlyContain(x => x == Untouched);
+    }
+
+    /// <summary>Checks every entry that takes the arguments: all of them must reject, with the same words, and write nothing.</summary>
+    private void Rejects(
+        string parameter,
+        string message,
+        int[]? targets = null,
+        int vocabularySize = 4,
+        double? coefficient = null,
+        PtxLossOptions? options = null)
+    {
+        targets ??= _targets;
+        double[] output = [.. Enumerable.Repeat((double)Untouched, targets.Length)];
+        float[] inPlace = [.. _logits];
+        List<Action> calls =
+        [
+            () => PtxLoss.Compute(0, _logits, targets, vocabularySize, coefficient ?? 1, options),
+            () => PtxLoss.ComputeWithGradient(0, _logits, targets, vocabularySize, coefficient ?? 1, _gradient, options),
+            () => PtxLoss.ComputeWithGradient(0, inPlace, targets, vocabularySize, coefficient ?? 1, inPlace, options),
+        ];
+        if (coefficient is null)
+        {
+            calls.Add(() => CrossEntropy.Forward(_logits, targets, vocabularySize, new CrossEntropyOutputs { Loss = output }, options));
+            calls.Add(() => CrossEntropy.Backward(_logits, targets, vocabularySize, output, output, _gradient, options));
+        }
+
+        foreach (Action call in calls)
+        {
+            call.Should().Throw<ArgumentException>().WithParameterName(parameter).And.Message.Should().Contain(message);
+        }
+
+        _gradient.Should().OnlyContain(x => x == Untouched);
+        output.Should().OnlyContain(x => x == Untouched);
+        inPlace.Should().Equal(_logits);
+    }
+}

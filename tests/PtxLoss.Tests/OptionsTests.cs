@@ -1,0 +1,91 @@
+namespace PtxLosses.Tests;
+
+/// <summary>Ignored tokens, reductions and denominators.</summary>
+public class OptionsTests
+{
+    private const int VocabularySize = 50;
+    private readonly float[] _logits = TestData.Logits(8 * VocabularySize, seed: 3);
+    private readonly int[] _targets = [3, -100, 49, 0, 7, -100, 7, 1];
+
+    public static TheoryData<PtxLossOptions?> Options => new()
+    {
+        null,
+        new PtxLossOptions(),
+        new PtxLossOptions { Reduction = LossReduction.Sum },
+        new PtxLossOptions { Denominator = 1000.5 },
+        new PtxLossOptions { Denominator = 3, Reduction = LossReduction.Sum },
+        new PtxLossOptions { MaxDegreeOfParallelism = 1 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Options))]
+    public void Match_the_reference(PtxLossOptions? options)
+    {
+        float[] gradient = new float[_logits.Length];
+
+        PtxLossResult result = PtxLoss.ComputeWithGradient(0.5, _logits, _targets, VocabularySize, 2, gradient, options);
+
+        ScalarReference expected = ScalarReference.Compute<float, int>(0.5, _logits, _targets, VocabularySize, 2, options);
+        result.Total.ShouldBeTheLoss(expected.Total);
+        result.LanguageModelLoss.ShouldBeTheLoss(expected.LanguageModelLoss);
+        result.TokenCount.Should().Be(6);
+        gradient.ShouldBeTheGradient(expected.Gradient, expected.GradientScale);
+    }
+
+    [Theory]
+    [MemberData(nameof(Options))]
+    public void Perplexity_is_that_of_the_tokens_counted_here(PtxLossOptions? options)
+    {
+        double mean = PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1).LanguageModelLoss;
+
+        PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options).Perplexity.Should().BeApproximately(Math.Exp(mean), 1e-9);
+    }
+
+    [Fact]
+    public void Any_id_may_be_ignored()
+    {
+        int[] targets = [.. _targets.Select(target => target == -100 ? 5 : target)];
+        var options = new PtxLossOptions { IgnoreIndex = 5 };
+
+        PtxLossResult result = PtxLoss.Compute(1, _logits, targets, VocabularySize, 1, options);
+
+        result.Should().Be(PtxLoss.Compute(1, _logits, _targets, VocabularySize, 1));
+    }
+
+    [Fact]
+    public void Without_an_ignored_id_every_target_counts()
+    {
+        int[] targets = TestData.Targets(8, VocabularySize, seed: 1);
+
+        PtxLoss.Compute(1, _logits, targets, VocabularySize, 1, new() { IgnoreIndex = null }).TokenCount.Should().Be(8);
+    }
+
+    [Fact]
+    public void CountTokens_counts_what_is_not_ignored()
+    {
+        PtxLoss.CountTokens(_targets).Should().Be(6);
+        PtxLoss.CountTokens(_targets, new() { IgnoreIndex = null }).Should().Be(8);
+        PtxLoss.CountTokens(_targets, new() { IgnoreIndex = 7 }).Should().Be(6);
+        PtxLoss.CountTokens(Array.Empty<long>()).Should().Be(0);
+    }
+
+    [Fact]
+    public void Micro_batches_with_a_shared_denominator_add_up_to_the_batch()
+    {
+        var options = new PtxLossOptions { Denominator = PtxLoss.CountTokens(_targets) };
+        double whole = PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1).LanguageModelLoss;
+        float[] wholeGradient = new float[_logits.Length], gradient = new float[_logits.Length];
+        PtxLoss.ComputeWithGradient(0, _logits, _targets, VocabularySize, 0.3, wholeGradient);
+
+        double sum = 0;
+        foreach (Range tokens in new[] { 0..3, 3..4, 4..8 })
+        {
+            var values = new Range(tokens.Start.Value * VocabularySize, tokens.End.Value * VocabularySize);
+            sum += PtxLoss.ComputeWithGradient(
+                0, _logits[values], _targets[tokens], VocabularySize, 0.3, gradient.AsSpan(values), options).LanguageModelLoss;
+        }
+
+        sum.Should().BeApproximately(whole, 1e-14);
+        gradient.ShouldBeIdentical(wholeGradient);
+    }
+}

@@ -1,0 +1,96 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+using FluentAssertions.Execution;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace PtxLosses.Tests;
+
+/// <summary>
+/// Every C# example of README.md is compiled as the program it stands for and run; where a text block follows it, that block is
+/// what the example prints. Runs alone: it redirects the console.
+/// </summary>
+[Collection(nameof(ReadmeTests))]
+[CollectionDefinition(nameof(ReadmeTests), DisableParallelization = true)]
+public partial class ReadmeTests
+{
+    private const string ImplicitUsings = """
+        global using System;
+        global using System.Collections.Generic;
+        global using System.IO;
+        global using System.Linq;
+        global using System.Threading;
+        global using System.Threading.Tasks;
+        """;
+
+    /// <summary>The number of each example with what it prints, so that a failure names the example.</summary>
+    public static TheoryData<int, string, string> Examples()
+    {
+        var examples = new TheoryData<int, string, string>();
+        foreach (Match match in Example().Matches(File.ReadAllText(Path.Combine(Repository.Root, "README.md"))))
+        {
+            examples.Add(examples.Count + 1, match.Groups["code"].Value, match.Groups["output"].Value);
+        }
+
+        return examples;
+    }
+
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public void Examples_compile_and_print_what_they_say(int number, string code, string output)
+    {
+        using var scope = new AssertionScope($"example {number}");
+
+        Run(code).Trim().Should().Be(output.Trim());
+    }
+
+    [Fact]
+    public void There_are_examples() => Examples().Should().HaveCountGreaterThan(3);
+
+    [Fact]
+    public void Files_that_the_text_links_to_exist()
+    {
+        foreach (string document in Directory.GetFiles(Repository.Root, "*.md").Concat(Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md")))
+        {
+            foreach (Match link in Link().Matches(File.ReadAllText(document)))
+            {
+                Path.Exists(Path.Combine(Path.GetDirectoryName(document)!, link.Groups["path"].Value))
+                    .Should().BeTrue("{0} links to {1}", Path.GetFileName(document), link.Groups["path"].Value);
+            }
+        }
+    }
+
+    private static string Run(string code)
+    {
+        var options = new CSharpParseOptions(LanguageVersion.CSharp14);
+        CSharpCompilation compilation = CSharpCompilation.Create(
+            "Example",
+            [CSharpSyntaxTree.ParseText(ImplicitUsings, options), CSharpSyntaxTree.ParseText(code, options)],
+            ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!)
+                .Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path)),
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
+        using var image = new MemoryStream();
+        compilation.Emit(image).Diagnostics.Where(diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning).Should().BeEmpty();
+
+        TextWriter console = Console.Out;
+        using var written = new StringWriter();
+        Console.SetOut(written);
+        try
+        {
+            MethodInfo main = Assembly.Load(image.ToArray()).EntryPoint!;
+            main.Invoke(null, main.GetParameters().Length == 0 ? null : [Array.Empty<string>()]);
+        }
+        finally
+        {
+            Console.SetOut(console);
+        }
+
+        return written.ToString();
+    }
+
+    [GeneratedRegex(@"^```csharp\n(?<code>.*?)^```\n(\s*^```text\n(?<output>.*?)^```\n)?", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Example();
+
+    [GeneratedRegex(@"\]\((?!https?:|#)(?<path>[^)#\s]+)")]
+    private static partial Regex Link();
+}

@@ -1,0 +1,27 @@
+namespace PtxLosses.Tests;
+
+/// <summary>Repeatable logits and targets.</summary>
+internal static class TestData
+{
+    /// <summary>Normally distributed logits, around <paramref name="offset"/>.</summary>
+    public static float[] Logits(int count, int seed, double spread = 3, double offset = 0)
+    {
+        var random = new Random(seed);
+        float[] logits = new float[count];
+        for (int i = 0; i < count; i++)
+        {
+            double radius = Math.Sqrt(-2 * Math.Log(1 - random.NextDouble()));
+            logits[i] = (float)(offset + (spread * radius * Math.Cos(2 * Math.PI * random.NextDouble())));
+        }
+
+        return logits;
+    }
+
+    public static int[] Targets(int tokens, int vocabularySize, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, tokens).Select(_ => random.Next(vocabularySize))];
+    }
+
+    public static double[] ToDouble(float[] values) => [.. values.Select(value => (double)value)];
+}
