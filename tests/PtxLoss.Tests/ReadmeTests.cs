@@ -88,9 +88,12 @@ public partial class ReadmeTests
         return written.ToString();
     }
 
-    [GeneratedRegex(@"^```csharp\n(?<code>.*?)^```\n(\s*^```text\n(?<output>.*?)^```\n)?", RegexOptions.Multiline | RegexOptions.Singleline)]
+    [GeneratedRegex(
+        @"^```csharp\n(?<code>.*?)^```\n(\s*^```text\n(?<output>.*?)^```\n)?",
+        RegexOptions.Multiline | RegexOptions.Singleline | RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Example();
 
-    [GeneratedRegex(@"\]\((?!https?:|#)(?<path>[^)#\s]+)")]
+    [GeneratedRegex(@"\]\((?!https?:|#)(?<path>[^)#\s]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Link();
 }
