@@ -1,0 +1,32 @@
+using BenchmarkDotNet.Columns;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Diagnosers;
+using BenchmarkDotNet.Order;
+using BenchmarkDotNet.Running;
+
+namespace PtxLosses.Benchmarks;
+
+/// <summary>
+/// What all benchmarks share. It names no job and no toolchain, so that the command line decides: BenchmarkDotNet 0.14 takes
+/// the runtime it is started on, though it is older than .NET 10, and its default toolchain builds a process of its own for it.
+/// </summary>
+internal sealed class BenchmarkConfig : ManualConfig
+{
+    public BenchmarkConfig()
+    {
+        Add(DefaultConfig.Instance);
+        AddColumn(new ThroughputColumn());
+        AddDiagnoser(MemoryDiagnoser.Default);
+        HideColumns(Column.RatioSD, Column.Gen0, Column.Gen1, Column.Gen2, Column.AllocRatio);
+        WithOrderer(new SmallestFirst());
+    }
+
+    /// <summary>Methods as declared, under each shape and number of threads; shapes by size, not by the alphabet.</summary>
+    private sealed class SmallestFirst() : DefaultOrderer(SummaryOrderPolicy.Declared, MethodOrderPolicy.Declared)
+    {
+        public override IEnumerable<IGrouping<string, BenchmarkCase>> GetLogicalGroupOrder(
+            IEnumerable<IGrouping<string, BenchmarkCase>> logicalGroups, IEnumerable<BenchmarkLogicalGroupRule>? order = null)
+            => logicalGroups.OrderBy(group => group.First().Parameters[nameof(LossBenchmarks.Shape)] is Shape shape ? shape.Logits : 0)
+                .ThenBy(group => group.First().Parameters[nameof(LossBenchmarks.Threads)] as int?);
+    }
+}
