@@ -6,29 +6,29 @@ namespace PtxLosses.Tests;
 public class AllocationTests
 {
     private const int Tokens = 9, VocabularySize = 5003;
-    private static readonly float[] Logits = TestData.Logits(Tokens * VocabularySize, seed: 11);
-    private static readonly int[] Targets = TestData.Targets(Tokens, VocabularySize, seed: 12);
-    private static readonly int[] SmallTargets = [0, 1, 2, 7];
+    private static readonly float[] _logits = TestData.Logits(Tokens * VocabularySize, seed: 11);
+    private static readonly int[] _targets = TestData.Targets(Tokens, VocabularySize, seed: 12);
+    private static readonly int[] _smallTargets = [0, 1, 2, 7];
 
     [Fact]
     public void The_calling_thread_path_allocates_nothing()
     {
         var options = new PtxLossOptions { MaxDegreeOfParallelism = 1 };
-        float[] gradient = new float[Logits.Length];
+        float[] gradient = new float[_logits.Length];
         double[] logSumExp = new double[Tokens], entropy = new double[Tokens];
 
-        AllocatedBytes(() => PtxLoss.Compute(1, Logits, Targets, VocabularySize, 0.1, options)).Should().Be(0);
-        AllocatedBytes(() => PtxLoss.ComputeWithGradient(1, Logits, Targets, VocabularySize, 0.1, gradient, options)).Should().Be(0);
+        AllocatedBytes(() => PtxLoss.Compute(1, _logits, _targets, VocabularySize, 0.1, options)).Should().Be(0);
+        AllocatedBytes(() => PtxLoss.ComputeWithGradient(1, _logits, _targets, VocabularySize, 0.1, gradient, options)).Should().Be(0);
         AllocatedBytes(() => CrossEntropy.Forward(
-            Logits, Targets, VocabularySize, new() { LogSumExp = logSumExp, Entropy = entropy }, options)).Should().Be(0);
+            _logits, _targets, VocabularySize, new() { LogSumExp = logSumExp, Entropy = entropy }, options)).Should().Be(0);
         AllocatedBytes(() => CrossEntropy.Backward(
-            Logits, Targets, VocabularySize, logSumExp, entropy, gradient, options)).Should().Be(0);
-        AllocatedBytes(() => PtxLoss.CountTokens(Targets)).Should().Be(0);
+            _logits, _targets, VocabularySize, logSumExp, entropy, gradient, options)).Should().Be(0);
+        AllocatedBytes(() => PtxLoss.CountTokens(_targets)).Should().Be(0);
     }
 
     [Fact]
     public void A_small_call_with_default_options_stays_on_the_calling_thread()
-        => AllocatedBytes(() => PtxLoss.Compute(1, Logits.AsSpan(0, 32), SmallTargets, 8, 0.1)).Should().Be(0);
+        => AllocatedBytes(() => PtxLoss.Compute(1, _logits.AsSpan(0, 32), _smallTargets, 8, 0.1)).Should().Be(0);
 
     [Fact]
     public void A_parallel_call_allocates_a_few_bytes_per_token()

@@ -14,10 +14,10 @@ public class PropertyTests
 
         public ReadOnlySpan<float> Row(int token) => Logits.AsSpan(token * VocabularySize, VocabularySize);
 
-        public double Loss() => PtxLoss.Compute(0, Logits, Targets, VocabularySize, 1, Sum).Total;
+        public double Loss() => PtxLoss.Compute(0, Logits, Targets, VocabularySize, 1, _sum).Total;
     }
 
-    private static readonly PtxLossOptions Sum = new() { Reduction = LossReduction.Sum };
+    private static readonly PtxLossOptions _sum = new() { Reduction = LossReduction.Sum };
 
     [Fact]
     public void A_shift_of_a_row_changes_nothing()
@@ -46,7 +46,7 @@ public class PropertyTests
         => ForAllBatches(batch =>
         {
             float[] gradient = new float[batch.Logits.Length];
-            PtxLoss.ComputeWithGradient(0, batch.Logits, batch.Targets, batch.VocabularySize, 1, gradient, Sum);
+            PtxLoss.ComputeWithGradient(0, batch.Logits, batch.Targets, batch.VocabularySize, 1, gradient, _sum);
             for (int token = 0; token < batch.Targets.Length; token++)
             {
                 (batch with { Logits = gradient }).Row(token).ToArray().Sum(x => (double)x).Should().BeApproximately(0, 1e-5);
