@@ -48,6 +48,16 @@ public partial class ReadmeTests
     public void There_are_examples() => Examples().Should().HaveCountGreaterThan(3);
 
     [Fact]
+    public void The_table_is_the_one_that_the_sample_wrote()
+    {
+        string readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+        string[] rows = [.. File.ReadLines(Path.Combine(Repository.Root, "docs", "forgetting.md")).Where(line => line.StartsWith('|'))];
+
+        rows.Should().HaveCountGreaterThan(3);
+        readme.Should().ContainAll(rows);
+    }
+
+    [Fact]
     public void Files_that_the_text_links_to_exist()
     {
         foreach (string document in Directory.GetFiles(Repository.Root, "*.md").Concat(Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md")))

@@ -1,0 +1,117 @@
+using System.Text;
+using Spectre.Console;
+
+namespace PtxLosses.Samples.Rlhf;
+
+/// <summary>What was measured, as a table for the console and for a Markdown file.</summary>
+internal sealed class Report
+{
+    private static readonly string[] _columns =
+        ["γ", "reward before", "reward after", "perplexity before", "perplexity after", "forgetting, nats"];
+
+    private readonly ExperimentResult _result;
+    private readonly List<string[]> _rows;
+
+    public Report(ExperimentResult result)
+    {
+        _result = result;
+        _rows =
+        [
+            .. from entry in result.ByGamma()
+               let runs = entry.Runs
+               select (string[])
+               [
+                   runs[0].After.Step == result.Settings.Steps ? $"{entry.Gamma}" : $"{entry.Gamma} (stopped at {runs[0].After.Step})",
+                   Spread(runs, run => run.Before.Reward, "F2"),
+                   Spread(runs, run => run.After.Reward, "F2"),
+                   Spread(runs, run => run.Before.Perplexity, "F1"),
+                   Spread(runs, run => run.After.Perplexity, "F1"),
+                   Spread(runs, run => run.Forgetting, "+0.00;-0.00"),
+               ],
+        ];
+    }
+
+    public void WriteTo(IAnsiConsole console)
+    {
+        var table = new Table { Border = console.Profile.Capabilities.Unicode ? TableBorder.Rounded : TableBorder.Ascii };
+        foreach (string column in _columns)
+        {
+            table.AddColumn(new TableColumn(column).RightAligned());
+        }
+
+        foreach (string[] row in _rows)
+        {
+            table.AddRow(row);
+        }
+
+        console.Write(table);
+        console.WriteLine(Legend());
+        console.WriteLine();
+        int seed = _result.Pretrained[0].Seed;
+        foreach (PolicyRun run in _result.Pretrained.Concat(_result.FineTuned).Where(run => run.Seed == seed))
+        {
+            console.MarkupLine($"[bold]{(run.Gamma is { } gamma ? $"γ = {gamma}" : "pretrained")}[/]");
+            foreach (TextSample sample in run.Samples)
+            {
+                string continuation = Markup.Escape(Inline(sample.Continuation));
+                console.MarkupLine($"  {Markup.Escape(Inline(sample.Prompt))}[green]{continuation}[/]");
+            }
+        }
+    }
+
+    public string ToMarkdown()
+    {
+        var text = new StringBuilder();
+        text.AppendLine("# Forgetting, measured");
+        text.AppendLine();
+        text.AppendLine($"![Held-out perplexity and reward over RL steps]({RunCommand.ChartFile})");
+        text.AppendLine();
+        text.AppendLine($"| {string.Join(" | ", _columns)} |");
+        text.AppendLine($"|{string.Concat(_columns.Select(_ => " ---: |"))}");
+        foreach (string[] row in _rows)
+        {
+            text.AppendLine($"| {string.Join(" | ", row)} |");
+        }
+
+        text.AppendLine();
+        text.AppendLine(Legend());
+        text.AppendLine();
+        text.AppendLine(
+            $"Text: {_result.Source}, {_result.TrainingTokens:N0} tokens to train on and {_result.HeldOutTokens:N0} held out, "
+            + $"vocabulary {_result.VocabularySize:N0}. Model: {_result.ParameterCount:N0} parameters, "
+            + $"{_result.Settings.PretrainSteps} pretraining steps. Repeat it with");
+        text.AppendLine();
+        text.AppendLine($"    dotnet run -c Release --project samples/PtxLoss.Rlhf -- {Options()}");
+        return text.ToString().ReplaceLineEndings("\n");
+    }
+
+    private string Options()
+    {
+        ExperimentSettings settings = _result.Settings;
+        string corpus = settings.CorpusFile is null ? "" : "--corpus FILE ";
+        return $"{corpus}--pretrain-steps {settings.PretrainSteps} --steps {settings.Steps} "
+            + $"--gamma {string.Join(',', settings.Gammas)} --seed {settings.Seeds[0]} --seeds {settings.Seeds.Count}";
+    }
+
+    private static string Spread(PolicyRun[] runs, Func<PolicyRun, double> value, string format)
+    {
+        double mean = runs.Average(value);
+        if (runs.Length == 1)
+        {
+            return mean.ToString(format);
+        }
+
+        double deviation = Math.Sqrt(runs.Sum(run => Math.Pow(value(run) - mean, 2)) / (runs.Length - 1));
+        return $"{mean.ToString(format)} ± {deviation.ToString(format.Split(';')[0].TrimStart('+'))}";
+    }
+
+    private static string Inline(string text) => text.Replace("\n", " ¶ ");
+
+    private string Legend()
+    {
+        int seeds = _result.FineTuned.Select(run => run.Seed).Distinct().Count();
+        string spread = seeds > 1 ? $" Mean ± standard deviation over {seeds} seeds." : "";
+        return $"After {_result.Settings.Steps} RL steps. Reward: different words starting with S in a continuation of {Rollout.ContinuationLength} tokens. "
+            + $"Perplexity: per token of held-out text. Forgetting: the rise of its logarithm.{spread}";
+    }
+}

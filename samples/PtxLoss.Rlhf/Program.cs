@@ -1,0 +1,123 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+
+namespace PtxLosses.Samples.Rlhf;
+
+/// <summary>The options, and one clear line for each that is wrong. Exit code 2 is a bad command line.</summary>
+internal static class Program
+{
+    private static readonly Option<string?> _corpus = TextOption(
+        "--corpus",
+        "FILE",
+        "UTF-8 text to pretrain on instead of the .NET SDK's documentation, with blank lines between paragraphs or one per line.",
+        defaultValue: null);
+
+    private static readonly Option<double[]> _gamma = new("--gamma")
+    {
+        Description = "PTX coefficients to compare, each finite and not negative, separated by commas or given one by one.",
+        HelpName = "γ,γ,…",
+        AllowMultipleArgumentsPerToken = true,
+        CustomParser = ParseGammas,
+        DefaultValueFactory = _ => [0, 0.1, 1],
+    };
+
+    private static readonly Option<int> _steps = IntegerOption(
+        "--steps", "RL steps per γ: each is one rollout and its updates.", defaultValue: 70, lowest: 1);
+
+    private static readonly Option<int> _pretrainSteps = IntegerOption(
+        "--pretrain-steps", "Steps of pretraining.", defaultValue: 900, lowest: 1);
+
+    private static readonly Option<int> _seed = IntegerOption(
+        "--seed", "First seed; the same seed repeats the run exactly.", defaultValue: 1, lowest: 0);
+
+    private static readonly Option<int> _seeds = IntegerOption(
+        "--seeds", "Seeds to run, counting up from --seed; the table then shows mean and spread.", defaultValue: 1, lowest: 1);
+
+    private static readonly Option<string?> _out = TextOption(
+        "--out", "DIR", $"Directory for {RunCommand.ChartFile} and {RunCommand.TableFile}.", defaultValue: ".");
+
+    private static int Main(string[] args)
+    {
+        var root = new RootCommand(
+            "Pretrains a small language model, fine-tunes it with PPO towards a reward that pulls it away from its text, "
+            + "once per γ, and shows what it forgets: PPO-ptx with PtxLoss.")
+        {
+            _corpus, _gamma, _steps, _pretrainSteps, _seed, _seeds, _out,
+        };
+        root.SetAction(parsed => RunCommand.Execute(Settings(parsed), parsed.GetValue(_out)!));
+        ParseResult parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            Console.Error.WriteLine($"error: {parsed.Errors[0].Message}");
+            return 2;
+        }
+
+        // Ctrl+C is the command's own business: it still has results to write.
+        return parsed.Invoke(new InvocationConfiguration { ProcessTerminationTimeout = null });
+    }
+
+    private static ExperimentSettings Settings(ParseResult parsed)
+    {
+        int first = parsed.GetValue(_seed);
+        return new ExperimentSettings(
+            parsed.GetValue(_corpus),
+            parsed.GetValue(_pretrainSteps),
+            parsed.GetValue(_steps),
+            [.. parsed.GetValue(_gamma)!.Distinct()],
+            [.. Enumerable.Range(0, parsed.GetValue(_seeds)).Select(index => unchecked(first + index))]);
+    }
+
+    private static double[]? ParseGammas(ArgumentResult argument)
+    {
+        var gammas = new List<double>();
+        foreach (string text in argument.Tokens.SelectMany(token => token.Value.Split(',')))
+        {
+            if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double gamma)
+                || !double.IsFinite(gamma) || gamma < 0)
+            {
+                argument.AddError($"--gamma must be a list of finite numbers that are not negative, but has '{text}'.");
+                return null;
+            }
+
+            gammas.Add(gamma);
+        }
+
+        return [.. gammas];
+    }
+
+    private static Option<int> IntegerOption(string name, string description, int defaultValue, int lowest) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        DefaultValueFactory = _ => defaultValue,
+        CustomParser = argument =>
+        {
+            string text = argument.Tokens[0].Value;
+            if (!int.TryParse(text, out int value) || value < lowest)
+            {
+                argument.AddError($"{name} must be a whole number from {lowest} to {int.MaxValue}, but is '{text}'.");
+            }
+
+            return value;
+        },
+    };
+
+    private static Option<string?> TextOption(string name, string helpName, string description, string? defaultValue)
+    {
+        var option = new Option<string?>(name) { Description = description, HelpName = helpName };
+        if (defaultValue is not null)
+        {
+            option.DefaultValueFactory = _ => defaultValue;
+        }
+
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value)))
+            {
+                result.AddError($"{name} must not be empty.");
+            }
+        });
+        return option;
+    }
+}

@@ -1,0 +1,107 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Spectre.Console;
+
+namespace PtxLosses.Samples.Rlhf;
+
+/// <summary>Runs the experiment and writes what it found. Exit codes: 0 done, 1 cannot run, 130 stopped by Ctrl+C.</summary>
+internal static class RunCommand
+{
+    public const string ChartFile = "forgetting.svg";
+    public const string TableFile = "forgetting.md";
+
+    private const int WidthOfLogs = 140;
+
+    public static int Execute(ExperimentSettings settings, string directory)
+    {
+        try
+        {
+            CheckWritable(directory);
+            IAnsiConsole console = CreateConsole();
+            ExperimentResult result = Run(settings, console);
+            Write(result, directory, console);
+            return result.Stopped ? 130 : 0;
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            return Fail($"Cannot write to {directory}: {problem.Message}");
+        }
+        catch (CorpusException problem)
+        {
+            return Fail(problem.Message);
+        }
+    }
+
+    /// <summary>Better to find out before a minute of work than after it.</summary>
+    private static void CheckWritable(string directory)
+    {
+        Directory.CreateDirectory(directory);
+        string probe = Path.Combine(directory, Path.GetRandomFileName());
+        using FileStream file = File.Create(probe, bufferSize: 1, FileOptions.DeleteOnClose);
+    }
+
+    /// <summary>Without a terminal there are no colours, and lines as long as a log takes them.</summary>
+    private static IAnsiConsole CreateConsole()
+    {
+        Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+        if (!Console.IsOutputRedirected)
+        {
+            return AnsiConsole.Console;
+        }
+
+        var plain = new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors };
+        IAnsiConsole console = AnsiConsole.Create(plain);
+        console.Profile.Width = WidthOfLogs;
+        return console;
+    }
+
+    private static ExperimentResult Run(ExperimentSettings settings, IAnsiConsole console)
+    {
+        using var stop = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        return Console.IsOutputRedirected
+            ? RunExperiment(new ProgressLines(Console.Out))
+            : ProgressBars.Run(console, RunExperiment);
+
+        ExperimentResult RunExperiment(IProgressDisplay progress) => new Experiment(settings, progress, stop.Token).Run();
+
+        // The first signal ends the run after the current step; a second one ends the process.
+        void Stop(PosixSignalContext context)
+        {
+            context.Cancel = !stop.IsCancellationRequested;
+            stop.Cancel();
+        }
+    }
+
+    private static void Write(ExperimentResult result, string directory, IAnsiConsole console)
+    {
+        console.WriteLine();
+        if (result.Stopped)
+        {
+            console.WriteLine("Stopped. This is what was measured until then.");
+        }
+
+        if (result.FineTuned.Count == 0)
+        {
+            double perplexity = result.Pretrained[0].Before.Perplexity;
+            console.WriteLine($"Pretraining did not end; held-out perplexity so far: {perplexity:F1}. No RL step, so no {ChartFile}.");
+            return;
+        }
+
+        var report = new Report(result);
+        report.WriteTo(console);
+        string chart = Path.Combine(directory, ChartFile);
+        string table = Path.Combine(directory, TableFile);
+        File.WriteAllText(chart, ForgettingChart.Draw(result));
+        File.WriteAllText(table, report.ToMarkdown());
+        console.WriteLine();
+        console.WriteLine($"{result.Elapsed.TotalSeconds:F0} s. Wrote {chart} and {table}.");
+    }
+
+    private static int Fail(string message)
+    {
+        Console.Error.WriteLine($"error: {message}");
+        return 1;
+    }
+}

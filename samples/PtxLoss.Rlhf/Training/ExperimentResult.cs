@@ -1,0 +1,40 @@
+namespace PtxLosses.Samples.Rlhf;
+
+/// <summary>One policy and what was measured of it.</summary>
+/// <param name="Seed">The seed of its pretraining and its fine-tuning.</param>
+/// <param name="Gamma">Null for the pretrained policy itself.</param>
+/// <param name="Curve">From before the first RL step to after the last one.</param>
+/// <param name="Samples">Its continuations of the first held-out prompts.</param>
+internal sealed record PolicyRun(int Seed, double? Gamma, IReadOnlyList<Measurement> Curve, IReadOnlyList<TextSample> Samples)
+{
+    public Measurement Before => Curve[0];
+
+    public Measurement After => Curve[^1];
+
+    /// <summary>What the policy has become worse at on the text that it came from, in nats per token.</summary>
+    public double Forgetting => Math.Log(After.Perplexity / Before.Perplexity);
+}
+
+internal sealed record ExperimentResult(
+    ExperimentSettings Settings, string Source, int TrainingTokens, int HeldOutTokens, int VocabularySize)
+{
+    public int ParameterCount { get; set; }
+
+    public List<PolicyRun> Pretrained { get; } = [];
+
+    public List<PolicyRun> FineTuned { get; } = [];
+
+    public bool Stopped { get; set; }
+
+    public TimeSpan Elapsed { get; set; }
+
+    /// <summary>
+    /// The runs of each γ that can be averaged: the finished ones, or the one that was stopped if there is no other.
+    /// </summary>
+    public IEnumerable<(double Gamma, PolicyRun[] Runs)> ByGamma() =>
+        from gamma in Settings.Gammas
+        let runs = FineTuned.Where(run => run.Gamma == gamma).ToArray()
+        where runs.Length > 0
+        let finished = runs.Where(run => run.After.Step == Settings.Steps).ToArray()
+        select (gamma, finished.Length > 0 ? finished : runs);
+}

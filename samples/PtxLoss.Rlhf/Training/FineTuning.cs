@@ -1,0 +1,83 @@
+namespace PtxLosses.Samples.Rlhf;
+
+/// <summary>PPO-ptx: each update follows the policy gradient plus γ times the gradient of the loss on pretraining text.</summary>
+internal sealed class FineTuning
+{
+    private const double LearningRate = 1.5e-3;
+    private const int UpdatesPerRollout = 2;
+
+    private readonly Transformer _sampler;
+    private readonly Transformer _reader;
+    private readonly TokenizedText _text;
+    private readonly PromptSource _prompts;
+    private readonly AlliterationReward _reward;
+    private readonly Random _random;
+    private readonly double _gamma;
+    private readonly PpoLoss _ppo;
+    private readonly Matrix _policyGradient;
+    private readonly Parameters _gradient;
+    private readonly Adam _optimizer;
+    private readonly int[] _tokens;
+    private readonly int[] _targets;
+
+    /// <param name="sampler">Runs the policy over rollouts.</param>
+    /// <param name="reader">Runs the policy over pretraining text.</param>
+    /// <param name="text">The text of pretraining.</param>
+    /// <param name="prompts">Where rollouts begin.</param>
+    /// <param name="reward">What the policy is trained towards.</param>
+    /// <param name="policy">The weights to train, in place.</param>
+    /// <param name="gamma">The coefficient of the PTX term.</param>
+    /// <param name="seed">Decides prompts, samples and batches.</param>
+    public FineTuning(
+        Transformer sampler,
+        Transformer reader,
+        TokenizedText text,
+        PromptSource prompts,
+        AlliterationReward reward,
+        Parameters policy,
+        double gamma,
+        int seed)
+    {
+        (_sampler, _reader, _text, _prompts, _reward, _gamma) = (sampler, reader, text, prompts, reward, gamma);
+        Policy = policy;
+        _random = new Random(seed);
+        _ppo = new PpoLoss(sampler.Logits.Rows);
+        _policyGradient = new Matrix(sampler.Logits.Rows, policy.Shape.Vocabulary);
+        _gradient = new Parameters(policy.Shape);
+        _optimizer = new Adam(policy.Values.Length);
+        _tokens = new int[reader.Rows];
+        _targets = new int[reader.Rows];
+    }
+
+    public Parameters Policy { get; }
+
+    /// <summary>One rollout and the updates from it; the loss is that of the last update.</summary>
+    public StepReport Step()
+    {
+        var rollout = Rollout.Sample(_sampler, Policy, _prompts.Draw(_random, _sampler.Batch), _reward, _random);
+        double[] advantages = Advantages.Estimate(rollout);
+        StepReport report = default;
+        for (int update = 0; update < UpdatesPerRollout; update++)
+        {
+            _sampler.Forward(Policy, rollout.Tokens);
+            (double rlLoss, double entropy) = _ppo.ComputeWithGradient(_sampler.Logits, rollout, advantages, _policyGradient);
+            _sampler.Backward(Policy, _policyGradient, _gradient);
+
+            _text.Sample(_random, _reader.Batch, _tokens, _targets);
+            _reader.Forward(Policy, _tokens);
+            Span<float> logits = _reader.Logits.Span;
+            PtxLossResult loss = PtxLoss.ComputeWithGradient(rlLoss, logits, _targets, _reader.Logits.Columns, _gamma, logits);
+            _reader.Backward(Policy, _reader.Logits, _gradient);
+
+            _optimizer.Step(Policy, _gradient, LearningRate);
+            report = new StepReport(loss, rollout.MeanReward, entropy);
+        }
+
+        return report;
+    }
+}
+
+/// <param name="Loss">L_rl, L_ptx and their sum.</param>
+/// <param name="Reward">Mean of the rollout.</param>
+/// <param name="Entropy">Of the policy over the sampled tokens, in nats.</param>
+internal readonly record struct StepReport(PtxLossResult Loss, double Reward, double Entropy);
