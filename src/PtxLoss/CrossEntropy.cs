@@ -16,6 +16,8 @@ namespace PtxLosses;
 public static class CrossEntropy
 {
     /// <summary>Computes, in one pass over the logits, every output whose span is not empty.</summary>
+    /// <typeparam name="TLogit"><see cref="float"/> or <see cref="double"/>.</typeparam>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
     /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
     /// <param name="vocabularySize">The length of a row, at least 1.</param>
@@ -70,6 +72,8 @@ public static class CrossEntropy
     /// Writes <c>∂(Σ_t tokenScale[t] · loss_t) / ∂logits</c>, that is <c>tokenScale[t] · (softmax(x_t) − onehot(y_t))</c>, from
     /// log-sum-exps that are known already.
     /// </summary>
+    /// <typeparam name="TLogit"><see cref="float"/> or <see cref="double"/>.</typeparam>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
     /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
     /// <param name="vocabularySize">The length of a row, at least 1.</param>
@@ -98,7 +102,9 @@ public static class CrossEntropy
         Arguments.Check(logits, targets, vocabularySize, options);
         Arguments.CheckLength(logSumExp.Length, targets.Length, nameof(logSumExp), "values, one per target");
         Arguments.CheckLength(tokenScale.Length, targets.Length, nameof(tokenScale), "values, one per target");
-        Arguments.CheckGradient(logits, logitsGradient);
+        Arguments.CheckGradient(logits, targets, logitsGradient);
+        Arguments.CheckDisjoint<TLogit, double>(logitsGradient, logSumExp, nameof(logitsGradient), nameof(logSumExp));
+        Arguments.CheckDisjoint<TLogit, double>(logitsGradient, tokenScale, nameof(logitsGradient), nameof(tokenScale));
 
         fixed (TLogit* logitsStart = logits, gradientStart = logitsGradient)
         fixed (TTarget* targetsStart = targets)
@@ -112,8 +118,9 @@ public static class CrossEntropy
                 Tokens = targets.Length,
                 IgnoreIndex = options.IgnoreIndex,
                 KnownLogSumExp = knownLogSumExp,
-                WantsGradient = true,
                 Gradient = new(gradientStart, vocabularySize),
+                WantsGradient = true,
+                Streams = LogitRows<TLogit>.Streams(logitsStart, gradientStart, logits.Length),
                 TokenScale = scale,
             };
             RowScheduler.Run(pass, options.MaxDegreeOfParallelism);

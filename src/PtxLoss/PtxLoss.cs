@@ -14,12 +14,14 @@ namespace PtxLosses;
 /// <para>Source: Ouyang et al., "Training language models to follow instructions with human feedback" (InstructGPT), 2022,
 /// equation 2, with the text's term taken as a mean over tokens.</para>
 /// <para>A −inf logit adds nothing and gets gradient 0; a target at −inf makes its loss +inf. NaN, +inf or a row of only −inf
-/// make the token's loss, and so the total, NaN. Results are bit-identical for any number of threads. All members may be called
+/// make the token's loss, and so the total, NaN; so does an infinite loss times a γ of 0. Results are bit-identical for any number of threads. All members may be called
 /// from many threads at once.</para>
 /// </remarks>
 public static class PtxLoss
 {
     /// <summary>Computes the loss.</summary>
+    /// <typeparam name="TLogit"><see cref="float"/> or <see cref="double"/>.</typeparam>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="rlLoss">The RL loss of the step, passed through as it is.</param>
     /// <param name="logits">The logits of pretraining text, <c>[tokens × vocabularySize]</c>, row-major.</param>
     /// <param name="targets">The ids of the tokens to predict, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
@@ -43,6 +45,8 @@ public static class PtxLoss
         => Run(rlLoss, logits, targets, vocabularySize, ptxCoefficient, wantsGradient: false, logitsGradient: default, options);
 
     /// <summary>Computes the loss and the gradient of the total with respect to the logits, in one pass over them.</summary>
+    /// <typeparam name="TLogit"><see cref="float"/> or <see cref="double"/>.</typeparam>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="rlLoss">The RL loss of the step, passed through as it is.</param>
     /// <param name="logits">The logits of pretraining text, <c>[tokens × vocabularySize]</c>, row-major.</param>
     /// <param name="targets">The ids of the tokens to predict, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
@@ -75,6 +79,8 @@ public static class PtxLoss
     /// </summary>
     /// <param name="targets">The target ids; those outside a vocabulary count as well, unless they are ignored.</param>
     /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
+    /// <returns>How many targets are not <see cref="PtxLossOptions.IgnoreIndex"/>.</returns>
     public static long CountTokens<TTarget>(ReadOnlySpan<TTarget> targets, PtxLossOptions? options = null)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
@@ -106,7 +112,7 @@ public static class PtxLoss
         long tokenCount = Arguments.Check(logits, targets, vocabularySize, options);
         if (wantsGradient)
         {
-            Arguments.CheckGradient(logits, logitsGradient);
+            Arguments.CheckGradient(logits, targets, logitsGradient);
         }
 
         fixed (TLogit* logitsStart = logits, gradientStart = logitsGradient)
@@ -119,8 +125,9 @@ public static class PtxLoss
                 Targets = targetsStart,
                 Tokens = targets.Length,
                 IgnoreIndex = options.IgnoreIndex,
-                WantsGradient = wantsGradient,
                 Gradient = new(gradientStart, vocabularySize),
+                WantsGradient = wantsGradient,
+                Streams = LogitRows<TLogit>.Streams(logitsStart, gradientStart, logits.Length),
                 Scale = ptxCoefficient / LossTotals.Divisor(tokenCount, options),
             };
             double crossEntropy = RowScheduler.Run(pass, options.MaxDegreeOfParallelism);

@@ -9,7 +9,8 @@ public sealed record PtxLossOptions
 
     /// <summary>
     /// The target that marks a token as not counting: it adds nothing to the loss, to the gradient or to the count, and its
-    /// logits are not read. <see langword="null"/>: every target counts. Default −100, as in PyTorch's <c>cross_entropy</c>.
+    /// logits are not read. <see langword="null"/>: every target counts. Default −100, as in PyTorch's <c>cross_entropy</c>; targets
+    /// of an unsigned type cannot be −100 and need another.
     /// </summary>
     public int? IgnoreIndex { get; init; } = -100;
 

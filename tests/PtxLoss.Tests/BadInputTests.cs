@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace PtxLosses.Tests;
 
 /// <summary>Bad input gets an exception that names the argument and what was wrong, before anything is written.</summary>
@@ -86,6 +88,23 @@ public class BadInputTests
         }
 
         memory.Should().Equal(before);
+    }
+
+    [Fact]
+    public void A_gradient_over_what_else_is_read()
+    {
+        double[] memory = new double[12];
+        Action targets = () => PtxLoss.ComputeWithGradient<double, long>(
+            0, [1, 2, 3, 4], MemoryMarshal.Cast<double, long>(memory.AsSpan(3, 2)), 2, 1, memory.AsSpan(0, 4));
+        Action logSumExp = () => CrossEntropy.Backward<double, int>(
+            [1, 2, 3, 4], [0, 1], 2, memory.AsSpan(0, 2), new double[2], memory.AsSpan(1, 4));
+        Action tokenScale = () => CrossEntropy.Backward<double, int>(
+            [1, 2, 3, 4], [0, 1], 2, new double[2], memory.AsSpan(4, 2), memory.AsSpan(1, 4));
+
+        targets.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps targets*");
+        logSumExp.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps logSumExp*");
+        tokenScale.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps tokenScale*");
+        memory.Should().OnlyContain(x => x == 0);
     }
 
     [Fact]

@@ -19,13 +19,13 @@ internal static class Closeness
     /// <summary>
     /// The bound on a gradient of float logits, scale·(p − onehot). scale·p is off by less than 1e-5 of itself: by the rounding
     /// of x − lse (2⁻²⁴ of at most 104, beyond which p is 0), of exp and of the product. Where the target is sure, p − 1 keeps
-    /// what the rounding of Σ exp to float leaves of it.
+    /// what the rounding of Σ exp to float leaves of it. Subnormal numbers may be flushed.
     /// </summary>
     public static void ShouldBeTheGradient(this float[] actual, double[] expected, double scale)
         => ShouldBeClose(
             TestData.ToDouble(actual),
             expected,
-            i => (1e-5 * Math.Abs(expected[i])) + (expected[i] * scale < 0 ? 3e-7 * Math.Abs(scale) : float.Epsilon));
+            i => (1e-5 * Math.Abs(expected[i])) + (expected[i] * scale < 0 ? 3e-7 * Math.Abs(scale) : (1 + Math.Abs(scale)) * 1.2e-38));
 
     public static void ShouldBeTheGradient(this double[] actual, double[] expected)
         => ShouldBeClose(actual, expected, i => 1e-12 * Math.Max(1e-3, Math.Abs(expected[i])));

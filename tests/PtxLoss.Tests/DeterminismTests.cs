@@ -66,6 +66,55 @@ public class DeterminismTests
         });
     }
 
+    [Fact]
+    public void Losses_are_added_in_the_order_of_the_tokens()
+    {
+        // One loss of 1e8, then many of 2e-9: each is lost beside the first, but not their sum, were it taken before.
+        const int tokens = 100_000;
+        double[] logits = [.. Enumerable.Range(0, 2 * tokens).Select(i => i % 2 == 0 ? 0 : i == 1 ? 1e8 : -20)];
+        int[] targets = new int[tokens];
+        var options = new PtxLossOptions { Reduction = LossReduction.Sum };
+
+        PtxLoss.Compute(0, logits, targets, 2, 1, options).Total.Should().Be(1e8);
+        PtxLoss.Compute(0, logits, targets, 2, 1, options with { MaxDegreeOfParallelism = 1 }).Total.Should().Be(1e8);
+    }
+
+    [Theory]
+    [InlineData(1, 200_000)]
+    [InlineData(3, 128_256)]
+    [InlineData(7, 40_001)]
+    public void Few_long_rows_give_the_same_bits(int tokens, int vocabularySize)
+    {
+        float[] logits = TestData.Logits(tokens * vocabularySize, seed: 31);
+        int[] targets = TestData.Targets(tokens, vocabularySize, seed: 32);
+        targets[0] = tokens > 5 ? -100 : targets[0];
+        var results = new List<(PtxLossResult Result, float[] Gradient, double[] Entropy, int[] ArgMax)>();
+        foreach (int threads in new[] { 1, 2, 3, -1 })
+        {
+            var options = new PtxLossOptions { MaxDegreeOfParallelism = threads };
+            float[] gradient = new float[logits.Length], inPlace = [.. logits];
+            double[] entropy = new double[tokens];
+            int[] argMax = new int[tokens];
+            CrossEntropy.Forward(logits, targets, vocabularySize, new() { Entropy = entropy, ArgMax = argMax }, options);
+            PtxLossResult result = PtxLoss.ComputeWithGradient(0, logits, targets, vocabularySize, 1, gradient, options);
+            PtxLoss.ComputeWithGradient(0, inPlace, targets, vocabularySize, 1, inPlace, options).Should().Be(result);
+            inPlace.ShouldBeIdentical(gradient);
+            results.Add((result, gradient, entropy, argMax));
+        }
+
+        ScalarReference expected = ScalarReference.Compute<float, int>(0, logits, targets, vocabularySize, 1);
+        results[0].Result.Total.ShouldBeTheLoss(expected.Total);
+        results[0].ArgMax.Should().Equal(expected.ArgMax);
+        results[0].Gradient.ShouldBeTheGradient(expected.Gradient, expected.GradientScale);
+        foreach ((PtxLossResult result, float[] gradient, double[] entropy, int[] argMax) in results)
+        {
+            result.Should().Be(results[0].Result);
+            gradient.ShouldBeIdentical(results[0].Gradient);
+            entropy.Should().Equal(results[0].Entropy);
+            argMax.Should().Equal(results[0].ArgMax);
+        }
+    }
+
     private static (double Loss, float[] Gradient) Run(ReadOnlySpan<float> logits, PtxLossOptions? options, int offset = 0)
     {
         float[] gradient = new float[offset + logits.Length];

@@ -45,6 +45,21 @@ public class GradientTests
         precise[0].Should().BeApproximately(expected, 4e-15, "p is computed in double, from a log-sum-exp near 30");
     }
 
+    [Theory]
+    [InlineData(300)]
+    [InlineData(5000)]
+    public void A_sure_target_has_next_to_no_loss_and_gradient(int vocabularySize)
+    {
+        float[] logits = [0, .. Enumerable.Repeat(-20f, vocabularySize - 1)];
+        float[] gradient = new float[vocabularySize];
+
+        double loss = PtxLoss.ComputeWithGradient(0, logits, [0], vocabularySize, 1, gradient).Total;
+
+        double others = (vocabularySize - 1) * Math.Exp(-20);
+        loss.Should().BeApproximately(others, 0.1 * others, "only terms that share a lane with the largest are rounded away");
+        ((double)gradient[0]).Should().BeApproximately(-others, 0.1 * others);
+    }
+
     [Fact]
     public void A_coefficient_of_0_gives_a_gradient_of_0()
     {

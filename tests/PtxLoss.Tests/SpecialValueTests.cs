@@ -92,6 +92,21 @@ public class SpecialValueTests
     }
 
     [Fact]
+    public void A_masked_logit_gets_gradient_0_whatever_the_scale()
+    {
+        foreach (int vocabularySize in new[] { 3, 2000 })
+        {
+            float[] logits = [.. Enumerable.Repeat(0f, vocabularySize)];
+            logits[1] = float.NegativeInfinity;
+            float[] gradient = new float[vocabularySize];
+
+            PtxLoss.ComputeWithGradient(0, logits, [0], vocabularySize, ptxCoefficient: 1e39, gradient);
+
+            gradient[1].Should().Be(0);
+        }
+    }
+
+    [Fact]
     public void Zero_tokens_give_the_rl_loss()
     {
         PtxLossResult result = PtxLoss.ComputeWithGradient(

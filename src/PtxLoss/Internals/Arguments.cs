@@ -87,8 +87,11 @@ internal static class Arguments
         return counted;
     }
 
-    public static void CheckGradient<TLogit>(ReadOnlySpan<TLogit> logits, ReadOnlySpan<TLogit> logitsGradient)
+    /// <summary>Checks what is written against what is read.</summary>
+    public static void CheckGradient<TLogit, TTarget>(
+        ReadOnlySpan<TLogit> logits, ReadOnlySpan<TTarget> targets, ReadOnlySpan<TLogit> logitsGradient)
         where TLogit : unmanaged
+        where TTarget : unmanaged
     {
         CheckLength(logitsGradient.Length, logits.Length, nameof(logitsGradient), "values, one per logit");
         bool same = Unsafe.AreSame(in MemoryMarshal.GetReference(logits), in MemoryMarshal.GetReference(logitsGradient));
@@ -97,6 +100,25 @@ internal static class Arguments
             throw new ArgumentException(
                 "logitsGradient overlaps a part of logits; it must be exactly the same memory or disjoint from it.",
                 nameof(logitsGradient));
+        }
+
+        CheckDisjoint(logitsGradient, targets, nameof(logitsGradient), nameof(targets));
+    }
+
+    public static void CheckDisjoint<TOutput, TInput>(
+        ReadOnlySpan<TOutput> output, ReadOnlySpan<TInput> input, string outputName, string inputName)
+        where TOutput : unmanaged
+        where TInput : unmanaged
+    {
+        nint distance = Unsafe.ByteOffset(
+            in Unsafe.As<TOutput, byte>(ref MemoryMarshal.GetReference(output)),
+            in Unsafe.As<TInput, byte>(ref MemoryMarshal.GetReference(input)));
+        bool overlaps = distance >= 0
+            ? distance < (nint)output.Length * Unsafe.SizeOf<TOutput>() && !input.IsEmpty
+            : -distance < (nint)input.Length * Unsafe.SizeOf<TInput>() && !output.IsEmpty;
+        if (overlaps)
+        {
+            throw new ArgumentException($"{outputName} overlaps {inputName}, which is read while it is written.", outputName);
         }
     }
 

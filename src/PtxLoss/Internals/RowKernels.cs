@@ -1,3 +1,6 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
 namespace PtxLosses.Internals;
 
 /// <summary>The one place that decides which kernel runs.</summary>
@@ -7,9 +10,28 @@ internal static class RowKernels
     public static IReadOnlyList<RowKernel<TLogit>> Available<TLogit>()
         where TLogit : unmanaged
     {
-        // TensorPrimitives picks the widest vectors the machine has and runs without any, so it serves every machine.
-        object[] candidates = [new TensorPrimitivesKernel<float>(), new TensorPrimitivesKernel<double>()];
-        return [.. candidates.OfType<RowKernel<TLogit>>()];
+        List<object> kernels = [];
+
+        // AVX-512: twice the width, and one instruction each for the fraction and for the scaling.
+        if (Vector512.IsHardwareAccelerated && Avx512DQ.IsSupported)
+        {
+            kernels.Add(new VectorKernel<FloatVector512>());
+        }
+
+        if (Vector256.IsHardwareAccelerated)
+        {
+            kernels.Add(new VectorKernel<FloatVector256>());
+        }
+
+        if (Vector128.IsHardwareAccelerated)
+        {
+            kernels.Add(new VectorKernel<FloatVector128>());
+        }
+
+        // TensorPrimitives runs on every machine, with vectors and without, and for double it is all there is.
+        kernels.Add(new TensorPrimitivesKernel<float>());
+        kernels.Add(new TensorPrimitivesKernel<double>());
+        return [.. kernels.OfType<RowKernel<TLogit>>()];
     }
 
     /// <summary>The kernel that runs for logits of this type.</summary>

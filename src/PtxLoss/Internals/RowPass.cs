@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace PtxLosses.Internals;
 
@@ -7,10 +8,20 @@ namespace PtxLosses.Internals;
 /// fills the outputs that are asked for, and turns the row into its gradient while it is still in cache. Its memory is
 /// validated and pinned; a null pointer means "not asked for".
 /// </summary>
+/// <remarks>
+/// A row is reduced in segments, whose sums are put together in order, and differentiated in segments. So a long row can be shared
+/// among threads, and comes out the same if it is not.
+/// </remarks>
 internal unsafe struct RowPass<TLogit, TTarget>
     where TLogit : unmanaged
     where TTarget : unmanaged, IBinaryInteger<TTarget>
 {
+    /// <summary>Logits per segment.</summary>
+    public const int SegmentLength = 32 * RowKernel<TLogit>.BlockLength;
+
+    /// <summary>Beyond this, a row's references would take too much of a thread's stack, and the kernel does without.</summary>
+    private const int MaxReferences = 1024;
+
     public required RowKernel<TLogit> Kernel;
     public required LogitRows<TLogit> Logits;
     public required TTarget* Targets;
@@ -26,66 +37,137 @@ internal unsafe struct RowPass<TLogit, TTarget>
     public double* Entropy;
     public int* ArgMax;
 
-    public bool WantsGradient;
     public LogitRows<TLogit> Gradient;
+    public bool WantsGradient;
+
+    /// <summary>Whether the gradient is written past the caches.</summary>
+    public bool Streams;
 
     /// <summary>∂(what is differentiated) / ∂(the loss of a token): of each token, or the same for all.</summary>
     public double* TokenScale;
     public double Scale;
 
+    /// <summary>What is known of a row between its two looks.</summary>
+    public struct Row
+    {
+        public bool IsIgnored;
+        public int Target;
+        public double TargetLogit;
+        public double LogSumExp;
+        public readonly double Loss => IsIgnored ? 0 : LogSumExp - TargetLogit;
+    }
+
+    public readonly int SegmentsPerRow => Segments.Count(Logits.VocabularySize, SegmentLength);
+
+    /// <summary>The floats that <see cref="Reduce"/> and <see cref="Differentiate"/> share per row, or 0.</summary>
+    public readonly int ReferencesPerRow
+    {
+        get
+        {
+            int blocks = Segments.Count(Logits.VocabularySize, RowKernel<TLogit>.BlockLength);
+            return WantsGradient && blocks <= MaxReferences ? blocks : 0;
+        }
+    }
+
     /// <summary>Visits the row of a token and returns its loss, 0 if it is ignored. Visits of different rows are independent.</summary>
+    [SkipLocalsInit]
     public readonly double Visit(long token)
     {
-        long target = long.CreateSaturating(Targets[token]);
-        if (target == IgnoreIndex)
+        Begin(token, out Row row);
+        Span<float> references = stackalloc float[ReferencesPerRow];
+        int segments = SegmentsPerRow;
+        if (!row.IsIgnored && KnownLogSumExp == null)
         {
-            if (WantsGradient)
+            Reduce(token, 0, references, out RowSums sums);
+            for (int segment = 1; segment < segments; segment++)
             {
-                Gradient[token].Clear();
+                Reduce(token, segment, references, out RowSums next);
+                sums.Append(next, segment * SegmentLength);
             }
 
-            Record(token, loss: 0, logSumExp: 0, targetLogit: 0, entropy: 0, argMax: -1);
-            return 0;
+            End(token, ref row, in sums);
         }
 
-        ReadOnlySpan<TLogit> row = Logits[token];
-        double targetLogit = Kernel.ToDouble(row[(int)target]);
-        double logSumExp;
-        double loss;
-        if (KnownLogSumExp != null)
+        for (int segment = 0; WantsGradient && segment < segments; segment++)
         {
-            logSumExp = KnownLogSumExp[token];
-            loss = logSumExp - targetLogit;
+            Differentiate(token, segment, in row, references);
+        }
+
+        return row.Loss;
+    }
+
+    /// <summary>Looks the target up, before a gradient in place overwrites its logit.</summary>
+    public readonly void Begin(long token, out Row row)
+    {
+        long target = long.CreateSaturating(Targets[token]);
+        row.IsIgnored = target == IgnoreIndex;
+        row.Target = row.IsIgnored ? -1 : (int)target;
+        row.TargetLogit = row.IsIgnored ? 0 : Logit.ToDouble(Logits[token][(int)target]);
+        row.LogSumExp = row.IsIgnored || KnownLogSumExp == null ? 0 : KnownLogSumExp[token];
+        if (row.IsIgnored)
+        {
+            Record(token, in row, entropy: 0, argMax: -1);
+        }
+    }
+
+    public readonly void Reduce(long token, int segment, Span<float> references, out RowSums sums)
+    {
+        Span<TLogit> logits = Segments.Slice(Logits[token], segment, SegmentLength);
+        RowDetails details = (Entropy != null ? RowDetails.Entropy : RowDetails.None)
+            | (ArgMax != null ? RowDetails.ArgMax : RowDetails.None);
+        if (WantsGradient)
+        {
+            Span<TLogit> gradient = Segments.Slice(Gradient[token], segment, SegmentLength);
+            Kernel.ReduceForGradient(logits, details, gradient, ReferencesOf(segment, references), Streams, out sums);
         }
         else
         {
-            RowSums sums = Kernel.Reduce(row, Details);
-            logSumExp = sums.LogSumExp;
-            loss = logSumExp - targetLogit;
-            Record(token, loss, logSumExp, targetLogit, sums.Entropy, sums.ArgMax);
+            Kernel.Reduce(logits, details, out sums);
         }
-
-        if (WantsGradient)
-        {
-            double scale = TokenScale != null ? TokenScale[token] : Scale;
-            Span<TLogit> gradient = Gradient[token];
-            Kernel.WriteSoftmax(row, logSumExp, scale, gradient);
-
-            // p − 1 in double and rounded once: a rounded p has lost what is left of it where the model is sure.
-            gradient[(int)target] = Kernel.FromDouble(scale * (Math.Exp(-loss) - 1));
-        }
-
-        return loss;
     }
 
-    private readonly RowDetails Details =>
-        (Entropy != null ? RowDetails.Entropy : RowDetails.None) | (ArgMax != null ? RowDetails.ArgMax : RowDetails.None);
-
-    private readonly void Record(long token, double loss, double logSumExp, double targetLogit, double entropy, int argMax)
+    public readonly void End(long token, ref Row row, in RowSums sums)
     {
-        Set(Loss, loss);
-        Set(LogSumExp, logSumExp);
-        Set(TargetLogit, targetLogit);
+        row.LogSumExp = sums.LogSumExp;
+        Record(token, in row, Entropy != null ? sums.Entropy : 0, sums.ArgMax);
+    }
+
+    public readonly void Differentiate(long token, int segment, in Row row, Span<float> references)
+    {
+        Span<TLogit> gradient = Segments.Slice(Gradient[token], segment, SegmentLength);
+        if (row.IsIgnored)
+        {
+            gradient.Clear();
+            return;
+        }
+
+        Span<TLogit> logits = Segments.Slice(Logits[token], segment, SegmentLength);
+        double scale = TokenScale != null ? TokenScale[token] : Scale;
+        if (KnownLogSumExp != null)
+        {
+            Kernel.WriteSoftmax(logits, row.LogSumExp, scale, gradient, Streams);
+        }
+        else
+        {
+            Kernel.WriteGradient(logits, row.LogSumExp, scale, gradient, ReferencesOf(segment, references), Streams);
+        }
+
+        int target = row.Target - (segment * SegmentLength);
+        if ((uint)target < (uint)gradient.Length)
+        {
+            // p − 1 in double and rounded once: a rounded p has lost what is left of it where the model is sure.
+            gradient[target] = Logit.FromDouble<TLogit>(scale * (Math.Exp(-row.Loss) - 1));
+        }
+    }
+
+    private static Span<float> ReferencesOf(int segment, Span<float> references)
+        => references.IsEmpty ? default : Segments.Slice(references, segment, SegmentLength / RowKernel<TLogit>.BlockLength);
+
+    private readonly void Record(long token, in Row row, double entropy, int argMax)
+    {
+        Set(Loss, row.Loss);
+        Set(LogSumExp, row.LogSumExp);
+        Set(TargetLogit, row.TargetLogit);
         Set(Entropy, entropy);
         if (ArgMax != null)
         {

@@ -3,23 +3,35 @@ using System.Numerics;
 namespace PtxLosses.Internals;
 
 /// <summary>Shares the rows of a pass among threads and adds up their losses.</summary>
-internal static unsafe class RowScheduler
+/// <remarks>
+/// What a row comes to does not depend on who visits it, and the losses are added in the order of the tokens, in double: so no
+/// result depends on the number of threads.
+/// </remarks>
+internal static class RowScheduler
 {
     /// <summary>Fewer logits than this are visited sooner by one thread than it takes to wake another.</summary>
-    private const long LogitsPerThread = 32 * 1024;
+    private const int LogitsPerThread = 32 * 1024;
 
-    /// <summary>
-    /// Visits all rows. Returns Σ loss, added in the order of the tokens in double, so that it does not depend on which thread
-    /// visited which row.
-    /// </summary>
+    /// <summary>With fewer rows per thread than this, whole rows would leave threads idle at the end.</summary>
+    private const int RowsPerThread = 8;
+
+    /// <summary>Visits all rows and returns Σ loss.</summary>
     public static double Run<TLogit, TTarget>(in RowPass<TLogit, TTarget> pass, int maxDegreeOfParallelism)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         long logits = pass.Tokens * pass.Logits.VocabularySize;
-        int threads = maxDegreeOfParallelism < 0 ? Environment.ProcessorCount : maxDegreeOfParallelism;
-        threads = (int)Math.Min(threads, Math.Min(pass.Tokens, logits / LogitsPerThread));
-        return threads > 1 ? RunParallel(pass, threads) : RunHere(pass);
+        long threads = Math.Min(
+            maxDegreeOfParallelism < 0 ? Environment.ProcessorCount : maxDegreeOfParallelism, logits / LogitsPerThread);
+        if (threads <= 1)
+        {
+            return RunHere(pass);
+        }
+
+        var options = new ParallelOptions { MaxDegreeOfParallelism = (int)threads };
+        return pass.Tokens < threads * RowsPerThread && pass.SegmentsPerRow > 1
+            ? RunSegments(pass, options)
+            : RunRows(pass, options);
     }
 
     private static double RunHere<TLogit, TTarget>(in RowPass<TLogit, TTarget> pass)
@@ -35,17 +47,85 @@ internal static unsafe class RowScheduler
         return sum;
     }
 
-    private static double RunParallel<TLogit, TTarget>(RowPass<TLogit, TTarget> pass, int threads)
+    /// <summary>Threads take rows, short ones several at a time.</summary>
+    private static double RunRows<TLogit, TTarget>(RowPass<TLogit, TTarget> pass, ParallelOptions options)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         double[] losses = new double[pass.Tokens];
-        Parallel.For(
-            0L,
-            pass.Tokens,
-            new ParallelOptions { MaxDegreeOfParallelism = threads },
-            token => losses[token] = pass.Visit(token));
+        long rows = Math.Max(1, LogitsPerThread / pass.Logits.VocabularySize);
+        Parallel.For(0, (pass.Tokens + rows - 1) / rows, options, chunk =>
+        {
+            for (long token = chunk * rows; token < Math.Min((chunk + 1) * rows, pass.Tokens); token++)
+            {
+                losses[token] = pass.Visit(token);
+            }
+        });
 
+        return Sum(losses);
+    }
+
+    /// <summary>Few long rows: threads take segments, in two rounds, for a row's gradient needs all its segments' sums.</summary>
+    private static double RunSegments<TLogit, TTarget>(RowPass<TLogit, TTarget> pass, ParallelOptions options)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        int segments = pass.SegmentsPerRow, references = pass.ReferencesPerRow;
+        var rows = new RowPass<TLogit, TTarget>.Row[pass.Tokens];
+        var sums = new RowSums[pass.Tokens * segments];
+        float[] referencesOfRows = new float[pass.Tokens * references];
+        for (int token = 0; token < rows.Length; token++)
+        {
+            pass.Begin(token, out rows[token]);
+        }
+
+        Span<float> ReferencesOf(int token) => referencesOfRows.AsSpan(token * references, references);
+
+        unsafe
+        {
+            if (pass.KnownLogSumExp == null)
+            {
+                Parallel.For(0, sums.Length, options, i =>
+                {
+                    int token = i / segments;
+                    if (!rows[token].IsIgnored)
+                    {
+                        pass.Reduce(token, i % segments, ReferencesOf(token), out sums[i]);
+                    }
+                });
+
+                for (int token = 0; token < rows.Length; token++)
+                {
+                    if (!rows[token].IsIgnored)
+                    {
+                        pass.End(token, ref rows[token], Append(sums.AsSpan(token * segments, segments)));
+                    }
+                }
+            }
+        }
+
+        if (pass.WantsGradient)
+        {
+            Parallel.For(0, sums.Length, options, i =>
+                pass.Differentiate(i / segments, i % segments, rows[i / segments], ReferencesOf(i / segments)));
+        }
+
+        return Sum(rows.Select(row => row.Loss));
+
+        static RowSums Append(ReadOnlySpan<RowSums> parts)
+        {
+            RowSums whole = parts[0];
+            for (int i = 1; i < parts.Length; i++)
+            {
+                whole.Append(parts[i], i * RowPass<TLogit, TTarget>.SegmentLength);
+            }
+
+            return whole;
+        }
+    }
+
+    private static double Sum(IEnumerable<double> losses)
+    {
         double sum = 0;
         foreach (double loss in losses)
         {

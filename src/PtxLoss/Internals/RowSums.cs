@@ -10,17 +10,73 @@ internal enum RowDetails
 }
 
 /// <summary>
-/// What one pass over a row of logits x leaves behind. <see cref="Reference"/> (m below) is any number near the row's maximum,
-/// which keeps the exponentials in range.
+/// What one look at logits x, a row or a part of it, leaves behind. <see cref="Reference"/> (m below) is any number near their
+/// maximum, which keeps the exponentials in range.
 /// </summary>
-/// <param name="Reference">m.</param>
-/// <param name="Sum">Σ exp(x_i − m).</param>
-/// <param name="WeightedSum">Σ (x_i − m)·exp(x_i − m), for <see cref="RowDetails.Entropy"/>.</param>
-/// <param name="ArgMax">The index of the maximum, for <see cref="RowDetails.ArgMax"/>.</param>
-internal readonly record struct RowSums(double Reference, double Sum, double WeightedSum, int ArgMax)
+/// <remarks>
+/// Filled in place and passed by reference: a copy of a struct this large, read in vectors right after its fields were written
+/// one by one, would wait longer than a short row takes.
+/// </remarks>
+internal struct RowSums
 {
-    public double LogSumExp => Reference + Math.Log(Sum);
+    /// <summary>exp of this is 0 in float and in double, and unlike −inf · 0 its product with 0 is 0.</summary>
+    public const int LowestShift = -1000;
 
-    /// <summary>H = −Σ p_i log p_i with p_i = exp(x_i − m) / Sum, so H = log Sum − WeightedSum / Sum.</summary>
-    public double Entropy => Math.Max(0, Math.Log(Sum) - (WeightedSum / Sum));
+    /// <summary>m.</summary>
+    public double Reference;
+
+    /// <summary>S = Σ exp(x_i − m).</summary>
+    public double Sum;
+
+    /// <summary>Σ (x_i − m)·exp(x_i − m), for <see cref="RowDetails.Entropy"/>.</summary>
+    public double WeightedSum;
+
+    /// <summary>The maximum, NaN if there is one, for <see cref="RowDetails.ArgMax"/>.</summary>
+    public double Max;
+
+    /// <summary>Where the maximum is first, for <see cref="RowDetails.ArgMax"/>.</summary>
+    public int ArgMax;
+
+    /// <summary>No logits yet.</summary>
+    public static void Start(out RowSums sums, double reference)
+    {
+        sums.Reference = reference;
+        sums.Sum = 0;
+        sums.WeightedSum = 0;
+        sums.Max = double.NegativeInfinity;
+        sums.ArgMax = 0;
+    }
+
+    public readonly double LogSumExp => Reference + Math.Log(Sum);
+
+    /// <summary>H = −Σ p_i log p_i with p_i = exp(x_i − m) / S, so H = log S − WeightedSum / S.</summary>
+    public readonly double Entropy => Math.Max(0, Math.Log(Sum) - (WeightedSum / Sum));
+
+    /// <summary>Turns the sums into those for a reference that is not lower.</summary>
+    public void RaiseReference(double reference)
+    {
+        double shift = Math.Max(LowestShift, Reference - reference);
+        double scale = Math.Exp(shift);
+        WeightedSum = scale * (WeightedSum + (shift * Sum));
+        Sum *= scale;
+        Reference = reference;
+    }
+
+    /// <summary>Adds the sums of logits that stand <paramref name="offset"/> behind the start of these.</summary>
+    public void Append(RowSums other, int offset)
+    {
+        double reference = Math.Max(Reference, other.Reference);
+        RaiseReference(reference);
+        other.RaiseReference(reference);
+        Sum += other.Sum;
+        WeightedSum += other.WeightedSum;
+        if (IsNewMax(other.Max))
+        {
+            Max = other.Max;
+            ArgMax = offset + other.ArgMax;
+        }
+    }
+
+    /// <summary>Whether a maximum of logits behind these, NaN if there is one, takes the place of <see cref="Max"/>.</summary>
+    public readonly bool IsNewMax(double max) => max > Max || (double.IsNaN(max) && !double.IsNaN(Max));
 }

@@ -103,7 +103,7 @@ internal sealed class ScalarReference
         double entropy = 0;
         for (int i = 0; i < row.Length; i++)
         {
-            double logProbability = row[i] - logSumExp;
+            double logProbability = row[i] - max - Math.Log(sum);
             double probability = Math.Exp(logProbability);
             entropy -= probability == 0 ? 0 : probability * logProbability;
             Gradient[(token * row.Length) + i] = probability - (i == target ? 1 : 0);

@@ -1,0 +1,71 @@
+namespace PtxLosses.Tests;
+
+/// <summary>No read or write outside the spans, at either end, for any length of a row: it would end the test process.</summary>
+public class GuardPageTests
+{
+    public static TheoryData<string> Kernels => KernelTests.Kernels;
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Kernels_stay_inside(string name)
+    {
+        RowKernel<float> kernel = KernelTests.Find(name);
+        foreach (int length in Lengths())
+        {
+            float[] values = TestData.Logits(length, seed: length);
+            foreach (bool atEnd in new[] { false, true })
+            {
+                using var logits = new GuardedMemory<float>(values, atEnd);
+                using var gradient = new GuardedMemory<float>(values, atEnd);
+                using var references = new GuardedMemory<float>(new float[Segments.Count(length, RowKernel<float>.BlockLength)], atEnd);
+
+                kernel.Reduce(logits.Span, RowDetails.Entropy | RowDetails.ArgMax, out _);
+                foreach (bool streams in new[] { true, false })
+                {
+                    kernel.WriteSoftmax(logits.Span, 3, 1, gradient.Span, streams);
+                    kernel.ReduceForGradient(logits.Span, RowDetails.None, gradient.Span, references.Span, streams, out RowSums sums);
+                    kernel.WriteGradient(logits.Span, sums.LogSumExp, 1, gradient.Span, references.Span, streams);
+                }
+
+                kernel.ReduceForGradient(logits.Span, RowDetails.None, logits.Span, references.Span, streams: false, out _);
+                kernel.WriteGradient(logits.Span, 3, 1, logits.Span, references.Span, streams: false);
+            }
+        }
+    }
+
+    [Fact]
+    public void Every_public_call_stays_inside()
+    {
+        foreach ((int tokens, int vocabularySize) in new[] { (1, 1), (3, 7), (2, 257), (5, 1025), (2, 40_000) })
+        {
+            float[] values = TestData.Logits(tokens * vocabularySize, seed: tokens);
+            foreach (bool atEnd in new[] { false, true })
+            {
+                using var logits = new GuardedMemory<float>(values, atEnd);
+                using var gradient = new GuardedMemory<float>(values, atEnd);
+                using var targets = new GuardedMemory<int>(TestData.Targets(tokens, vocabularySize, seed: 2), atEnd);
+                using var loss = new GuardedMemory<double>(new double[tokens], atEnd);
+                using var entropy = new GuardedMemory<double>(new double[tokens], atEnd);
+                using var argMax = new GuardedMemory<int>(new int[tokens], atEnd);
+                var outputs = new CrossEntropyOutputs
+                {
+                    Loss = loss.Span,
+                    LogSumExp = loss.Span,
+                    TargetLogit = loss.Span,
+                    Entropy = entropy.Span,
+                    ArgMax = argMax.Span,
+                };
+
+                PtxLoss.Compute(1, logits.Span, targets.Span, vocabularySize, 0.1);
+                PtxLoss.ComputeWithGradient(1, logits.Span, targets.Span, vocabularySize, 0.1, gradient.Span);
+                CrossEntropy.Forward(logits.Span, targets.Span, vocabularySize, outputs);
+                CrossEntropy.Backward(logits.Span, targets.Span, vocabularySize, loss.Span, entropy.Span, gradient.Span);
+                PtxLoss.CountTokens(targets.Span);
+                PtxLoss.ComputeWithGradient(1, logits.Span, targets.Span, vocabularySize, 0.1, logits.Span);
+            }
+        }
+    }
+
+    private static IEnumerable<int> Lengths()
+        => Enumerable.Range(1, 258).Concat([1023, 1024, 1025, 1039, 2047, 2048, 2049, 4095, 5003, 32_768, 32_769, 50_257]);
+}

@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace PtxLosses.Tests;
+
+/// <summary>
+/// Every path of the dispatch on one machine: the tests of the kernels and of the façade once more, in processes with instruction
+/// sets switched off, which first make sure that the switch did what it says.
+/// </summary>
+public class InstructionSetTests
+{
+    private const string Marker = "PTXLOSS_EXPECTED_KERNEL";
+
+    [Theory]
+    [InlineData("DOTNET_EnableAVX512", nameof(FloatVector256))]
+    [InlineData("DOTNET_EnableAVX2", nameof(FloatVector128))]
+    [InlineData("DOTNET_EnableHWIntrinsic", "TensorPrimitives")]
+    public void The_suite_passes_without(string variable, string expectedKernel)
+    {
+        if (Environment.GetEnvironmentVariable(Marker) != null || (!Avx2.IsSupported && expectedKernel == nameof(FloatVector256)))
+        {
+            return; // this is such a process already, or the machine has no more than the switch would leave
+        }
+
+        var start = new ProcessStartInfo("dotnet")
+        {
+            ArgumentList =
+            {
+                "test", typeof(InstructionSetTests).Assembly.Location, "--filter",
+                "FullyQualifiedName!~ReadmeTests&FullyQualifiedName!~AllocationTests",
+            },
+            Environment = { [variable] = "0", [Marker] = expectedKernel },
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        };
+        using Process process = Process.Start(start)!;
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+
+        process.ExitCode.Should().Be(0, output);
+        output.Should().Contain("Passed!");
+    }
+
+    [Fact]
+    public void The_kernel_is_the_one_that_the_instruction_sets_allow()
+    {
+        string expected = Environment.GetEnvironmentVariable(Marker)
+            ?? (Vector512.IsHardwareAccelerated ? nameof(FloatVector512)
+                : Vector256.IsHardwareAccelerated ? nameof(FloatVector256)
+                : Vector128.IsHardwareAccelerated ? nameof(FloatVector128)
+                : "TensorPrimitives");
+
+        KernelTests.NameOfBest.Should().Be(expected);
+        string.Create(CultureInfo.InvariantCulture, $"{Vector512.IsHardwareAccelerated} {Vector256.IsHardwareAccelerated} {Vector128.IsHardwareAccelerated}")
+            .Should().Be(expected switch
+            {
+                nameof(FloatVector512) => "True True True",
+                nameof(FloatVector256) => "False True True",
+                nameof(FloatVector128) => "False False True",
+                _ => "False False False",
+            });
+    }
+}

@@ -1,0 +1,145 @@
+namespace PtxLosses.Tests;
+
+/// <summary>Each kernel that this machine can run, one by one: what another machine would choose.</summary>
+public class KernelTests
+{
+    private const double LogSumExpTolerance = 1e-6;
+
+    public static TheoryData<string> Kernels => [.. RowKernels.Available<float>().Select(Name)];
+
+    internal static RowKernel<float> Find(string name) => RowKernels.Available<float>().Single(kernel => Name(kernel) == name);
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Every_length_matches_the_reference(string name)
+    {
+        RowKernel<float> kernel = Find(name);
+        foreach (int length in Enumerable.Range(1, 300).Concat([1023, 1024, 1025, 4100, 32_768, 50_257, 151_936]))
+        {
+            foreach ((double spread, double offset) in new[] { (3, 0), (30, 50), (2, 10_000.0), (2, -10_000) })
+            {
+                float[] row = TestData.Logits(length, seed: length, spread, offset);
+                Check(kernel, row);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void The_maximum_may_stand_in_any_block(string name)
+    {
+        for (int position = 0; position < 8000; position += 331)
+        {
+            foreach (float peak in new[] { 3f, 8, 20, 90, 1e4f })
+            {
+                float[] row = TestData.Logits(8000, seed: position);
+                row[position] = peak;
+                Check(Find(name), row);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Rows_that_rise_or_fall_raise_the_reference_again_and_again(string name)
+    {
+        foreach (float slope in new[] { 1e-4f, 0.01f, 1, -0.01f })
+        {
+            Check(Find(name), [.. Enumerable.Range(0, 20_000).Select(i => slope * i)]);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Many_small_terms_beside_a_large_one_are_not_lost(string name)
+    {
+        // Each small term is just below half an ulp of the large one.
+        for (double small = -15; small > -19; small -= 0.05)
+        {
+            float[] row = [0, .. Enumerable.Repeat((float)small, 2999)];
+            Check(Find(name), row);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Masks_and_lowest_numbers(string name)
+    {
+        const float inf = float.PositiveInfinity;
+        RowKernel<float> kernel = Find(name);
+        foreach (int length in new[] { 300, 1024, 5000 })
+        {
+            float[] masked = [.. Enumerable.Repeat(-inf, length)];
+            LogSumExp(kernel, masked).Should().Be(double.NegativeInfinity);
+            masked[^1] = 2;
+            Check(kernel, masked);
+            LogSumExp(kernel, [.. Enumerable.Repeat(float.MinValue, length)]).Should().Be(float.MinValue);
+            foreach (float value in new[] { float.NaN, inf })
+            {
+                float[] row = TestData.Logits(length, seed: 3);
+                row[length / 2] = value;
+                LogSumExp(kernel, row).Should().Be(double.NaN);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void The_gradient_has_the_same_bits_in_place_and_streamed_and_at_any_alignment(string name)
+    {
+        RowKernel<float> kernel = Find(name);
+        const int length = 5003;
+        float[] row = TestData.Logits(length, seed: 4);
+        row[4000] = 40;
+        float[] expected = Gradient(kernel, row, new float[length], streams: false);
+        for (int offset = 0; offset < 16; offset++)
+        {
+            float[] memory = new float[length + 16];
+            row.CopyTo(memory, offset);
+            Span<float> inPlace = memory.AsSpan(offset, length);
+
+            Gradient(kernel, row, new float[length + 16].AsSpan(offset, length), streams: true).ShouldBeIdentical(expected);
+            Gradient(kernel, inPlace, inPlace, streams: false).ShouldBeIdentical(expected);
+        }
+    }
+
+    private static double LogSumExp(RowKernel<float> kernel, float[] row)
+    {
+        kernel.Reduce(row, RowDetails.None, out RowSums sums);
+        return sums.LogSumExp;
+    }
+
+    private static float[] Gradient(RowKernel<float> kernel, ReadOnlySpan<float> row, Span<float> gradient, bool streams)
+    {
+        float[] references = new float[Segments.Count(row.Length, RowKernel<float>.BlockLength)];
+        kernel.ReduceForGradient(row, RowDetails.None, gradient, references, streams, out RowSums sums);
+        kernel.WriteGradient(row, sums.LogSumExp, 0.5, gradient, references, streams);
+        return gradient.ToArray();
+    }
+
+    private static void Check(RowKernel<float> kernel, float[] row)
+    {
+        ScalarReference expected = ScalarReference.Compute<float, int>(0, row, [0], row.Length, 0.5, new() { IgnoreIndex = null });
+        kernel.Reduce(row, RowDetails.Entropy | RowDetails.ArgMax, out RowSums sums);
+
+        double tolerance = LogSumExpTolerance * Math.Max(1, Math.Abs(expected.LogSumExp[0]) / 1e9);
+        sums.LogSumExp.Should().BeApproximately(expected.LogSumExp[0], tolerance, "row of {0}", row.Length);
+        sums.Entropy.Should().BeApproximately(expected.Entropy[0], 1e-5);
+        sums.ArgMax.Should().Be(expected.ArgMax[0]);
+        LogSumExp(kernel, row).ShouldBeIdentical(sums.LogSumExp);
+
+        // The target's p − 1 is not the kernels' business; the expected p is taken before 1 is subtracted.
+        double largest = row.Max();
+        double sum = row.Sum(x => Math.Exp(x - largest));
+        double[] softmax = [.. row.Select(x => 0.5 * Math.Exp(x - largest) / sum)];
+        foreach (bool streams in new[] { false, true })
+        {
+            Gradient(kernel, row, new float[row.Length], streams).ShouldBeTheGradient(softmax, scale: 0.5);
+        }
+    }
+
+    internal static string NameOfBest => Name(RowKernels.For<float>([]));
+
+    private static string Name(RowKernel<float> kernel)
+        => kernel.GetType().GetGenericArguments()[0] is { Namespace: not "System" } vector ? vector.Name : "TensorPrimitives";
+}
