@@ -7,6 +7,10 @@ namespace PtxLosses.Samples.Rlhf;
 /// <summary>The options, and one clear line for each that is wrong. Exit code 2 is a bad command line.</summary>
 internal static class Program
 {
+    private const int MostSeeds = 1000;
+
+    private static readonly double[] _defaultGammas = [0, 0.1, 1];
+
     private static readonly Option<string?> _corpus = TextOption(
         "--corpus",
         "FILE",
@@ -15,11 +19,12 @@ internal static class Program
 
     private static readonly Option<double[]> _gamma = new("--gamma")
     {
-        Description = "PTX coefficients to compare, each finite and not negative, separated by commas or given one by one.",
+        // A default of the option itself would be shown as "0|0.1|1", which is not how to write it.
+        Description = "PTX coefficients to compare, each finite and not negative, separated by commas or given one by one. "
+            + $"[default: {string.Join(',', _defaultGammas)}]",
         HelpName = "γ,γ,…",
         AllowMultipleArgumentsPerToken = true,
         CustomParser = ParseGammas,
-        DefaultValueFactory = _ => [0, 0.1, 1],
     };
 
     private static readonly Option<int> _steps = IntegerOption(
@@ -29,10 +34,17 @@ internal static class Program
         "--pretrain-steps", "Steps of pretraining.", defaultValue: 900, lowest: 1);
 
     private static readonly Option<int> _seed = IntegerOption(
-        "--seed", "First seed; the same seed repeats the run exactly.", defaultValue: 1, lowest: 0);
+        "--seed",
+        "First seed; the same seed repeats the run exactly on processors with the same vector instructions.",
+        defaultValue: 1,
+        lowest: 0);
 
     private static readonly Option<int> _seeds = IntegerOption(
-        "--seeds", "Seeds to run, counting up from --seed; the table then shows mean and spread.", defaultValue: 1, lowest: 1);
+        "--seeds",
+        "Seeds to run, counting up from --seed; the table then shows mean and spread.",
+        defaultValue: 1,
+        lowest: 1,
+        MostSeeds);
 
     private static readonly Option<string?> _out = TextOption(
         "--out", "DIR", $"Directory for {RunCommand.ChartFile} and {RunCommand.TableFile}.", defaultValue: ".");
@@ -64,7 +76,7 @@ internal static class Program
             parsed.GetValue(_corpus),
             parsed.GetValue(_pretrainSteps),
             parsed.GetValue(_steps),
-            [.. parsed.GetValue(_gamma)!.Distinct()],
+            [.. (parsed.GetResult(_gamma) is null ? _defaultGammas : parsed.GetValue(_gamma)!).Distinct()],
             [.. Enumerable.Range(0, parsed.GetValue(_seeds)).Select(index => unchecked(first + index))]);
     }
 
@@ -86,22 +98,26 @@ internal static class Program
         return [.. gammas];
     }
 
-    private static Option<int> IntegerOption(string name, string description, int defaultValue, int lowest) => new(name)
+    private static Option<int> IntegerOption(
+        string name, string description, int defaultValue, int lowest, int highest = int.MaxValue)
     {
-        Description = description,
-        HelpName = "N",
-        DefaultValueFactory = _ => defaultValue,
-        CustomParser = argument =>
+        return new Option<int>(name)
         {
-            string text = argument.Tokens[0].Value;
-            if (!int.TryParse(text, out int value) || value < lowest)
+            Description = description,
+            HelpName = "N",
+            DefaultValueFactory = _ => defaultValue,
+            CustomParser = argument =>
             {
-                argument.AddError($"{name} must be a whole number from {lowest} to {int.MaxValue}, but is '{text}'.");
-            }
+                string text = argument.Tokens[0].Value;
+                if (!int.TryParse(text, out int value) || value < lowest || value > highest)
+                {
+                    argument.AddError($"{name} must be a whole number from {lowest} to {highest}, but is '{text}'.");
+                }
 
-            return value;
-        },
-    };
+                return value;
+            },
+        };
+    }
 
     private static Option<string?> TextOption(string name, string helpName, string description, string? defaultValue)
     {

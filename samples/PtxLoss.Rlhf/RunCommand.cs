@@ -77,26 +77,20 @@ internal static class RunCommand
     private static void Write(ExperimentResult result, string directory, IAnsiConsole console)
     {
         console.WriteLine();
-        if (result.Stopped)
-        {
-            console.WriteLine("Stopped. This is what was measured until then.");
-        }
-
-        if (result.FineTuned.Count == 0)
-        {
-            double perplexity = result.Pretrained[0].Before.Perplexity;
-            console.WriteLine($"Pretraining did not end; held-out perplexity so far: {perplexity:F1}. No RL step, so no {ChartFile}.");
-            return;
-        }
-
         var report = new Report(result);
         report.WriteTo(console);
-        string chart = Path.Combine(directory, ChartFile);
         string table = Path.Combine(directory, TableFile);
-        File.WriteAllText(chart, ForgettingChart.Draw(result));
+        string written = table;
         File.WriteAllText(table, report.ToMarkdown());
+        if (result.FineTuned.Count > 0)
+        {
+            string chart = Path.Combine(directory, ChartFile);
+            File.WriteAllText(chart, ForgettingChart.Draw(result));
+            written = $"{chart} and {table}";
+        }
+
         console.WriteLine();
-        console.WriteLine($"{result.Elapsed.TotalSeconds:F0} s. Wrote {chart} and {table}.");
+        console.WriteLine($"{result.Elapsed.TotalSeconds:F0} s. Wrote {written}.");
     }
 
     private static int Fail(string message)

@@ -15,9 +15,8 @@ internal static class ForgettingChart
     public static string Draw(ExperimentResult result)
     {
         var svg = new SvgWriter(Width, Height);
-        int seeds = result.FineTuned.Select(run => run.Seed).Distinct().Count();
         svg.Text(28, 34, "What fine-tuning forgets, and what the PTX term keeps", "title");
-        svg.Text(28, 56, Subtitle(result, seeds), "note");
+        svg.Text(28, 56, Subtitle(result), "note");
         double legend = 28;
         var curves = new List<ChartCurves>();
         foreach ((double gamma, PolicyRun[] runs) in result.ByGamma())
@@ -46,9 +45,10 @@ internal static class ForgettingChart
         return svg.ToString();
     }
 
-    private static string Subtitle(ExperimentResult result, int seeds)
+    private static string Subtitle(ExperimentResult result)
     {
-        string spread = seeds > 1 ? $"mean of {seeds} seeds, band from lowest to highest" : "1 seed";
+        IReadOnlyList<int> seeds = result.SeedCounts;
+        string spread = seeds.Max() > 1 ? $"mean of {string.Join(" or ", seeds)} seeds, band from lowest to highest" : "1 seed";
         return $"PPO-ptx on {result.Source} · {result.ParameterCount / 1000:N0}k parameters · {spread}";
     }
 }

@@ -33,18 +33,11 @@ internal sealed class Report
 
     public void WriteTo(IAnsiConsole console)
     {
-        var table = new Table { Border = console.Profile.Capabilities.Unicode ? TableBorder.Rounded : TableBorder.Ascii };
-        foreach (string column in _columns)
+        if (_rows.Count > 0)
         {
-            table.AddColumn(new TableColumn(column).RightAligned());
+            console.Write(CreateTable(console));
         }
 
-        foreach (string[] row in _rows)
-        {
-            table.AddRow(row);
-        }
-
-        console.Write(table);
         console.WriteLine(Legend());
         console.WriteLine();
         int seed = _result.Pretrained[0].Seed;
@@ -64,6 +57,24 @@ internal sealed class Report
         var text = new StringBuilder();
         text.AppendLine("# Forgetting, measured");
         text.AppendLine();
+        if (_rows.Count > 0)
+        {
+            AppendTable(text);
+        }
+
+        text.AppendLine(Legend());
+        text.AppendLine();
+        text.AppendLine(
+            $"Text: {_result.Source}, {_result.TrainingTokens:N0} tokens to train on and {_result.HeldOutTokens:N0} held out, "
+            + $"vocabulary {_result.VocabularySize:N0}. Model: {_result.ParameterCount:N0} parameters, "
+            + $"{_result.PretrainSteps} pretraining steps. {(_result.Stopped ? "Started with" : "Repeat it with")}");
+        text.AppendLine();
+        text.AppendLine($"    dotnet run -c Release --project samples/PtxLoss.Rlhf -- {Options()}");
+        return text.ToString().ReplaceLineEndings("\n");
+    }
+
+    private void AppendTable(StringBuilder text)
+    {
         text.AppendLine($"![Held-out perplexity and reward over RL steps]({RunCommand.ChartFile})");
         text.AppendLine();
         text.AppendLine($"| {string.Join(" | ", _columns)} |");
@@ -74,15 +85,22 @@ internal sealed class Report
         }
 
         text.AppendLine();
-        text.AppendLine(Legend());
-        text.AppendLine();
-        text.AppendLine(
-            $"Text: {_result.Source}, {_result.TrainingTokens:N0} tokens to train on and {_result.HeldOutTokens:N0} held out, "
-            + $"vocabulary {_result.VocabularySize:N0}. Model: {_result.ParameterCount:N0} parameters, "
-            + $"{_result.Settings.PretrainSteps} pretraining steps. Repeat it with");
-        text.AppendLine();
-        text.AppendLine($"    dotnet run -c Release --project samples/PtxLoss.Rlhf -- {Options()}");
-        return text.ToString().ReplaceLineEndings("\n");
+    }
+
+    private Table CreateTable(IAnsiConsole console)
+    {
+        var table = new Table { Border = console.Profile.Capabilities.Unicode ? TableBorder.Rounded : TableBorder.Ascii };
+        foreach (string column in _columns)
+        {
+            table.AddColumn(new TableColumn(column).RightAligned());
+        }
+
+        foreach (string[] row in _rows)
+        {
+            table.AddRow(row);
+        }
+
+        return table;
     }
 
     private string Options()
@@ -109,9 +127,34 @@ internal sealed class Report
 
     private string Legend()
     {
-        int seeds = _result.FineTuned.Select(run => run.Seed).Distinct().Count();
-        string spread = seeds > 1 ? $" Mean ± standard deviation over {seeds} seeds." : "";
-        return $"After {_result.Settings.Steps} RL steps. Reward: different words starting with S in a continuation of {Rollout.ContinuationLength} tokens. "
+        if (_rows.Count == 0)
+        {
+            return $"Stopped after {_result.PretrainSteps} of {_result.Settings.PretrainSteps} pretraining steps, "
+                + $"before the first RL step. Perplexity per token of held-out text: {_result.Pretrained[0].Before.Perplexity:F1}.";
+        }
+
+        IReadOnlyList<int> seeds = _result.SeedCounts;
+        string spread = seeds.Max() > 1 ? $" Mean ± standard deviation over {string.Join(" or ", seeds)} seeds." : "";
+        return $"{StepsDone()} Reward: different words starting with S in a continuation of {Rollout.ContinuationLength} tokens. "
             + $"Perplexity: per token of held-out text. Forgetting: the rise of its logarithm.{spread}";
+    }
+
+    /// <summary>Only the last run can have been stopped: runs follow each other.</summary>
+    private string StepsDone()
+    {
+        int steps = _result.Settings.Steps;
+        int last = _result.FineTuned[^1].After.Step;
+        if (!_result.Stopped)
+        {
+            return $"After {steps} RL steps.";
+        }
+
+        if (_result.FinishedRuns == 0)
+        {
+            return $"Stopped after {last} of {steps} RL steps.";
+        }
+
+        string unfinished = last < steps ? $", one was stopped at {last}" : "";
+        return $"Stopped: {_result.FinishedRuns} of {_result.PlannedRuns} runs reached {steps} RL steps{unfinished}.";
     }
 }

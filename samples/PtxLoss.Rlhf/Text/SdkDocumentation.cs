@@ -23,7 +23,10 @@ internal static class SdkDocumentation
         string[] files = Directory.GetFiles(directory, "*.xml");
         Array.Sort(files, StringComparer.Ordinal);
         string[] summaries = [.. files.AsParallel().AsOrdered().SelectMany(ReadSummaries)];
-        return ($"XML documentation of .NET {Path.GetFileName(directory)["net".Length..]}", summaries);
+
+        // The whole version, 10.0.12 and not 10.0: the text changes between patches.
+        string version = new DirectoryInfo(directory).Parent!.Parent!.Name;
+        return ($"XML documentation of .NET {version}", summaries);
     }
 
     private static IEnumerable<string> CandidateRoots()

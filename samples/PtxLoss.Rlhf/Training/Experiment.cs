@@ -40,8 +40,9 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
         progress.Announce("rl, ptx, total: losses of the step; reward: of its rollout; ppl: perplexity, in RL that of the held-out text");
         foreach (int seed in settings.Seeds)
         {
-            Parameters pretrained = Pretrain(seed, shape, reader, training);
+            (Parameters pretrained, int pretrainSteps) = Pretrain(seed, shape, reader, training);
             result.ParameterCount = pretrained.Values.Length;
+            result.PretrainSteps = Math.Max(result.PretrainSteps, pretrainSteps);
             (Measurement before, IReadOnlyList<TextSample> samples) = evaluation.Measure(pretrained, step: 0);
             result.Pretrained.Add(new PolicyRun(seed, Gamma: null, [before], samples));
             foreach (double gamma in settings.Gammas.TakeWhile(_ => !stop.IsCancellationRequested))
@@ -53,7 +54,6 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
 
             if (stop.IsCancellationRequested)
             {
-                result.Stopped = true;
                 break;
             }
         }
@@ -65,19 +65,21 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
     /// <summary>Independent random numbers for each purpose of a seed.</summary>
     private static int StreamSeed(int seed, int stream) => unchecked((seed * 1_000_003) + stream);
 
-    private Parameters Pretrain(int seed, ModelShape shape, Transformer reader, TokenizedText training)
+    private (Parameters Policy, int Steps) Pretrain(int seed, ModelShape shape, Transformer reader, TokenizedText training)
     {
         IProgressStage stage = progress.Begin($"seed {seed} pretrain", settings.PretrainSteps);
         var parameters = new Parameters(shape);
         parameters.Initialize(new Random(StreamSeed(seed, 0)));
         var pretraining = new Pretraining(reader, training, parameters, StreamSeed(seed, 1), settings.PretrainSteps);
-        for (int step = 1; step <= settings.PretrainSteps && !stop.IsCancellationRequested; step++)
+        int steps = 0;
+        while (steps < settings.PretrainSteps && !stop.IsCancellationRequested)
         {
             PtxLossResult loss = pretraining.Step();
-            stage.Report(step, $"ptx {loss.LanguageModelLoss:F2} ppl {loss.Perplexity:F1}");
+            steps++;
+            stage.Report(steps, $"ptx {loss.LanguageModelLoss:F2} ppl {loss.Perplexity:F1}");
         }
 
-        return parameters;
+        return (parameters, steps);
     }
 
     private PolicyRun FineTune(FineTuning fineTuning, int seed, double gamma, Measurement before, Evaluation evaluation)

@@ -20,13 +20,23 @@ internal sealed record ExperimentResult(
 {
     public int ParameterCount { get; set; }
 
+    /// <summary>Of every policy that was fine-tuned, or of the one that was stopped before.</summary>
+    public int PretrainSteps { get; set; }
+
     public List<PolicyRun> Pretrained { get; } = [];
 
     public List<PolicyRun> FineTuned { get; } = [];
 
-    public bool Stopped { get; set; }
-
     public TimeSpan Elapsed { get; set; }
+
+    public int PlannedRuns => Settings.Gammas.Count * Settings.Seeds.Count;
+
+    public int FinishedRuns => FineTuned.Count(IsFinished);
+
+    public bool Stopped => FinishedRuns < PlannedRuns;
+
+    /// <summary>How many seeds stand for a γ: one number, or two after a stop in the middle of a seed.</summary>
+    public IReadOnlyList<int> SeedCounts => [.. ByGamma().Select(entry => entry.Runs.Length).Distinct()];
 
     /// <summary>
     /// The runs of each γ that can be averaged: the finished ones, or the one that was stopped if there is no other.
@@ -35,6 +45,8 @@ internal sealed record ExperimentResult(
         from gamma in Settings.Gammas
         let runs = FineTuned.Where(run => run.Gamma == gamma).ToArray()
         where runs.Length > 0
-        let finished = runs.Where(run => run.After.Step == Settings.Steps).ToArray()
+        let finished = runs.Where(IsFinished).ToArray()
         select (gamma, finished.Length > 0 ? finished : runs);
+
+    private bool IsFinished(PolicyRun run) => run.After.Step == Settings.Steps;
 }
