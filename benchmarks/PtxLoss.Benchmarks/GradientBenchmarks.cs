@@ -5,43 +5,39 @@ namespace PtxLosses.Benchmarks;
 /// <summary>The loss and its gradient.</summary>
 public class GradientBenchmarks : LossBenchmarks
 {
-    private RowByRow _rowByRow = null!;
-    private float[] _gradient = [];
-
     /// <summary>The library, gradient to another buffer.</summary>
     [Benchmark]
-    public double ComputeWithGradient() => Compute(Logits, _gradient);
+    public double ComputeWithGradient() => Library.ComputeWithGradient();
 
-    /// <summary>
-    /// The library, gradient over the logits. From the second call on these are the gradient of the call before: small numbers,
-    /// none of them subnormal, which take as long as any others.
-    /// </summary>
+    /// <summary>The library, gradient over the logits.</summary>
     [Benchmark]
-    public double ComputeWithGradientInPlace() => Compute(_gradient, _gradient);
+    public double ComputeWithGradientInPlace() => Library.ComputeWithGradientInPlace();
 
     /// <summary>Max, Subtract, Exp, Sum and Multiply over each row.</summary>
     [Benchmark(Baseline = true)]
-    public double TensorPrimitivesComposed() => RlLoss + (Coefficient * _rowByRow.ComposedWithGradient(_gradient, Scale));
+    public double TensorPrimitivesComposed() => RowByRow.ComposedWithGradient();
 
     /// <summary>The definition in scalar double precision.</summary>
     [Benchmark]
-    public double Scalar() => RlLoss + (Coefficient * _rowByRow.ScalarWithGradient(_gradient, Scale));
+    public double Scalar() => RowByRow.ScalarWithGradient();
+
+    /// <summary>The limit in place: a multiply.</summary>
+    [Benchmark]
+    public void MultiplyLimit() => Limits.MultiplyInPlace();
+
+    /// <summary>The limit of another buffer: a copy past the caches.</summary>
+    [Benchmark]
+    public void CopyLimit() => Limits.CopyNonTemporal(byQuarters: true);
 
     /// <inheritdoc/>
     protected override void CheckContenders()
     {
-        _rowByRow = new(Logits, Targets, Shape.VocabularySize, Threads);
-        _gradient = new float[Logits.Length];
-        Check(nameof(ComputeWithGradient), ComputeWithGradient(), _gradient, tolerance: 1e-5);
-        Check(nameof(TensorPrimitivesComposed), TensorPrimitivesComposed(), _gradient, tolerance: 1e-4);
-        Check(nameof(Scalar), Scalar(), _gradient, tolerance: 1e-6);
+        Problem.CheckGradient(nameof(ComputeWithGradient), ComputeWithGradient(), tolerance: 1e-5);
+        Problem.CheckGradient(nameof(TensorPrimitivesComposed), TensorPrimitivesComposed(), tolerance: 1e-4);
+        Problem.CheckGradient(nameof(Scalar), Scalar(), tolerance: 1e-6);
 
-        // Last, for it to start from the logits' own gradient.
-        Logits.CopyTo(_gradient, 0);
-        Check(nameof(ComputeWithGradientInPlace), ComputeWithGradientInPlace(), _gradient, tolerance: 1e-5);
+        // Last, for it to start from the logits themselves.
+        Problem.Logits.Span.CopyTo(Problem.Gradient.Span);
+        Problem.CheckGradient(nameof(ComputeWithGradientInPlace), ComputeWithGradientInPlace(), tolerance: 1e-5);
     }
-
-    private double Compute(float[] logits, float[] gradient)
-        => PtxLoss.ComputeWithGradient<float, int>(
-            RlLoss, logits, Targets, Shape.VocabularySize, Coefficient, gradient, Options).Total;
 }

@@ -1,0 +1,81 @@
+using System.Runtime.Intrinsics;
+
+namespace PtxLosses.Benchmarks;
+
+/// <summary>
+/// Times the library, the memory's limits and whatever can do the same, all in one run, and writes <c>ratios.md</c>,
+/// <c>peers.md</c> and <c>peers.csv</c>.
+/// </summary>
+internal static class RatiosCommand
+{
+    public static readonly Shape DefaultShape = new(1024, 50_304);
+
+    /// <summary>Fewer rows than would keep an even number of threads busy to the end.</summary>
+    public static readonly Shape FewRows = new(3, 128_256);
+
+    /// <summary>As many rows of a shape as a core's cache holds.</summary>
+    public static Shape InCache(Shape shape) => shape with { Tokens = 16 };
+
+    public static void Run(string[] args)
+    {
+        var arguments = new Arguments(args, "--shape", "--threads", "--rounds", "--peer", "--out");
+        Shape shape = arguments.Shape("--shape", DefaultShape);
+        int threads = arguments.Number("--threads", Environment.ProcessorCount);
+        int rounds = arguments.Number("--rounds", 25);
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        List<PeerProcess> processes = [];
+        try
+        {
+            using var problem = new LossProblem(shape);
+            using var inCache = new LossProblem(InCache(shape));
+            using var fewRows = new LossProblem(FewRows);
+            problem.Save(folder);
+            if (Vector512.IsHardwareAccelerated)
+            {
+                processes.Add(new(ServeCommand.Self, [("DOTNET_EnableAVX512", "0")], problem, folder, threads));
+            }
+
+            foreach (string peer in arguments.All("--peer"))
+            {
+                Console.Error.WriteLine($"checking {peer}");
+                processes.Add(new(peer.Split(' '), [], problem, folder, threads));
+            }
+
+            var (field, oneThread) = (new Field(problem, threads), new Field(problem, 1));
+            using var smallCall = new SmallCall();
+            List<Contender> contenders =
+            [
+                .. field.ReadLimits(),
+                field.Compute(),
+                .. field.TensorPrimitivesForward(),
+                .. field.MathNet(),
+                .. processes.SelectMany(process => process.Contenders),
+                field.MultiplyLimit(),
+                field.ComputeInPlace(),
+                .. field.CopyLimits(),
+                field.ComputeToOther(),
+                field.TensorPrimitivesGradient(),
+                .. threads > 1 ? [.. oneThread.ReadLimits(), oneThread.Compute()] : Array.Empty<Contender>(),
+                new Field(inCache, 1).Compute(),
+                .. new Field(inCache, 1).TensorPrimitivesForward(),
+                new Field(fewRows, 1).Compute(),
+                .. threads > 1 ? [new Field(fewRows, threads).Compute()] : Array.Empty<Contender>(),
+                smallCall.ToContender(),
+            ];
+            Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
+            IReadOnlyList<Measurement> measurements = Measurement.Take(contenders, rounds);
+
+            var results = new ResultsFolder(arguments.Text("--out"));
+            string conditions = Machine.Describe(rounds);
+            string ratios = new RatioTable(measurements, shape, threads).ToMarkdown(smallCall.AllocatedBytes());
+            results.Write("ratios.md", $"# Ratios of one run\n\n{conditions}\n\n{ratios}");
+            results.Write("peers.md", $"# Everything that was timed\n\n{conditions}\n\n{TimesTable.ToMarkdown(measurements)}");
+            results.WriteCsv("peers.csv", measurements);
+        }
+        finally
+        {
+            processes.ForEach(process => process.Dispose());
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using System.Globalization;
+using System.Text;
+
+namespace PtxLosses.Benchmarks;
+
+/// <summary>How far the library is from the limits, and the others from the library.</summary>
+internal sealed class RatioTable(IReadOnlyList<Measurement> measurements, Shape shape, int threads)
+{
+    private readonly StringBuilder _markdown = new(
+        "| What | Shape | Threads | PtxLoss | Against | | Ratio |\n| --- | --- | --: | --: | --- | --: | --: |\n");
+
+    public string ToMarkdown(double bytesOfSmallCall)
+    {
+        AddShare("Forward", Ours(Names.Compute), Limit(Names.ReadLimit));
+        AddShare("Forward, one thread", Ours(Names.Compute, 1), Limit(Names.ReadLimit, 1));
+        AddShare("Gradient in place", Ours(Names.InPlace), Limit(Names.MultiplyLimit));
+        AddShare("Gradient to another buffer", Ours(Names.ToOther), Limit(Names.CopyLimit));
+        AddShare("Forward, AVX2 only", Ours(Names.Avx2), Limit(Names.ReadLimit));
+
+        Shape inCache = RatiosCommand.InCache(shape);
+        AddTimes(
+            "Forward, in cache",
+            measurements.Last(it => it.By == Contender.PtxLoss && it.Shape == inCache),
+            Fastest(it => it.IsPeer && it.Shape == inCache && it.Threads == 1));
+        AddTimes("Forward, best peer", Ours(Names.Compute), Fastest(it => IsPeer(it, Work.Forward)));
+        AddTimes("Loss and gradient, best peer", Ours(Names.ToOther), Fastest(it => IsPeer(it, Work.Gradient)));
+
+        Measurement[] fewRows = [.. measurements.Where(it => it.Shape == RatiosCommand.FewRows).OrderByDescending(it => it.Threads)];
+        AddTimes("Forward, few rows, against one thread", fewRows[0], fewRows[^1]);
+
+        Measurement smallCall = measurements.First(it => it.Shape == SmallCall.Shape);
+        _markdown.Append(CultureInfo.InvariantCulture, $"| One call | {smallCall.Shape} | 1 | {smallCall.Milliseconds * 1e6:F0} ns")
+            .Append(CultureInfo.InvariantCulture, $" | allocated | {bytesOfSmallCall:F0} bytes | |\n");
+        return _markdown.ToString();
+    }
+
+    private bool IsPeer(Measurement it, Work work)
+        => it.IsPeer && it.Work == work && it.Shape == shape && it.Threads == threads;
+
+    private Measurement? Ours(string name, int? on = null)
+        => measurements.FirstOrDefault(
+            it => it.By == Contender.PtxLoss && it.Name == name && it.Shape == shape && it.Threads == (on ?? threads));
+
+    /// <summary>The faster of the orders that a limit was measured in.</summary>
+    private Measurement? Limit(string name, int? on = null)
+        => Fastest(it => it.By == Contender.Limit && it.Name.StartsWith(name, StringComparison.Ordinal) && it.Shape == shape
+            && it.Threads == (on ?? threads));
+
+    private Measurement? Fastest(Func<Measurement, bool> among) => measurements.Where(among).MinBy(it => it.Milliseconds);
+
+    /// <summary>A row whose ratio is the library's share of a limit's rate.</summary>
+    private void AddShare(string what, Measurement? ours, Measurement? other) => Add(what, ours, other, "P0");
+
+    /// <summary>A row whose ratio is how many times as long the other takes.</summary>
+    private void AddTimes(string what, Measurement? ours, Measurement? other) => Add(what, ours, other, "0.0×");
+
+    private void Add(string what, Measurement? ours, Measurement? other, string format)
+    {
+        if (ours is not null && other is not null)
+        {
+            string ratio = (other.Milliseconds / ours.Milliseconds).ToString(format, CultureInfo.InvariantCulture);
+            _markdown.Append(CultureInfo.InvariantCulture, $"| {what} | {ours.Shape} | {ours.Threads} | {ours.Milliseconds:F3} ms ")
+                .Append(CultureInfo.InvariantCulture, $"| {other.By}: {other.Name} | {other.Milliseconds:F3} ms | {ratio} |\n");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using System.Globalization;
+using System.Text;
+
+namespace PtxLosses.Benchmarks;
+
+/// <summary>Measurements as they are.</summary>
+internal static class TimesTable
+{
+    /// <summary>A line for each measurement, fastest first; the ratio is to the library, gradient to another buffer.</summary>
+    public static string ToMarkdown(IReadOnlyList<Measurement> measurements)
+    {
+        var markdown = new StringBuilder();
+        foreach (var group in measurements.GroupBy(it => (it.Work, it.Shape, it.Threads)))
+        {
+            var (work, shape, threads) = group.Key;
+            Measurement? ours = group.LastOrDefault(it => it.By == Contender.PtxLoss && it.Name is Names.Compute or Names.ToOther);
+            string title = work == Work.Forward ? "Loss" : "Loss and gradient";
+            markdown.Append(CultureInfo.InvariantCulture, $"## {title}, {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
+                .Append("| Whose | What | Median | GB/s | × PtxLoss |\n| --- | --- | --: | --: | --: |\n");
+            foreach (Measurement it in group.OrderBy(it => it.Milliseconds))
+            {
+                markdown.Append(CultureInfo.InvariantCulture, $"| {it.By} | {it.Name} | {it.Milliseconds:G4} ms | {it.GigabytesPerSecond:F1} ")
+                    .Append(CultureInfo.InvariantCulture, $"| {it.Milliseconds / ours?.Milliseconds:F2} |\n");
+            }
+
+            markdown.Append('\n');
+        }
+
+        return markdown.ToString();
+    }
+
+    /// <summary>A line for each shape and number of threads, a column for each contender.</summary>
+    public static string ToPivot(IReadOnlyList<Measurement> measurements)
+    {
+        (Work, string By, string Name)[] columns = [.. measurements.Select(it => (it.Work, it.By, it.Name)).Distinct()];
+        var markdown = new StringBuilder("| Shape | Threads |")
+            .AppendJoin("|", columns.Select(it => $" {it.By}: {it.Name}, ms ")).Append("|\n")
+            .Append("| --- | --: |").AppendJoin("|", columns.Select(_ => " --: ")).Append("|\n");
+        foreach (var row in measurements.GroupBy(it => (it.Shape, it.Threads)))
+        {
+            markdown.Append(CultureInfo.InvariantCulture, $"| {row.Key.Shape} | {row.Key.Threads} |");
+            foreach (var column in columns)
+            {
+                Measurement it = row.First(it => (it.Work, it.By, it.Name) == column);
+                markdown.Append(CultureInfo.InvariantCulture, $" {it.Milliseconds:G4} ({it.GigabytesPerSecond:F1} GB/s) |");
+            }
+
+            markdown.Append('\n');
+        }
+
+        return markdown.ToString();
+    }
+}

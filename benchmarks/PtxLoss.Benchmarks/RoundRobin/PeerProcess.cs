@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace PtxLosses.Benchmarks;
+
+/// <summary>
+/// Contenders in another process, timed by it and told by this one when. Started as
+/// <c>command folder tokens vocabulary threads coefficient</c> it reads the data, runs each of its contenders once, and writes
+/// a line for each: <c>Forward|Gradient, whose it is, name, mean loss, Σ gradient · logit</c>, with tabs between, and then
+/// <c>ready</c>. Each line that it reads after that is the number of the contender whose turn it is; it answers with the
+/// milliseconds.
+/// </summary>
+internal sealed class PeerProcess : IDisposable
+{
+    public const string Ready = "ready";
+
+    /// <summary>What other programs' threads wait for work, spinning, before they sleep.</summary>
+    private static readonly TimeSpan _settling = TimeSpan.FromMilliseconds(50);
+
+    private readonly Process _process;
+
+    public PeerProcess(
+        IReadOnlyList<string> command,
+        IEnumerable<(string Name, string Value)> environment,
+        LossProblem problem,
+        string folder,
+        int threads)
+    {
+        string[] arguments =
+        [
+            .. command.Skip(1),
+            folder,
+            problem.Shape.Tokens.ToString(CultureInfo.InvariantCulture),
+            problem.Shape.VocabularySize.ToString(CultureInfo.InvariantCulture),
+            threads.ToString(CultureInfo.InvariantCulture),
+            LossProblem.Coefficient.ToString(CultureInfo.InvariantCulture),
+        ];
+        var start = new ProcessStartInfo(command[0], arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        };
+        start.Environment["OMP_NUM_THREADS"] = threads.ToString(CultureInfo.InvariantCulture);
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        _process = Process.Start(start)!;
+        Contenders = [.. ReadContenders(problem, threads)];
+    }
+
+    public IReadOnlyList<Contender> Contenders { get; }
+
+    public void Dispose()
+    {
+        _process.StandardInput.Close();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    private IEnumerable<Contender> ReadContenders(LossProblem problem, int threads)
+    {
+        int count = 0;
+        for (string line = ReadLine(); line != Ready; line = ReadLine(), count++)
+        {
+            string[] fields = line.Split('\t');
+            var (by, name) = (fields[1], fields[2]);
+            Work work = Enum.Parse<Work>(fields[0]);
+            Check($"{by}, {name}: mean loss", fields[3], problem.MeanLoss);
+            if (work == Work.Gradient)
+            {
+                Check($"{by}, {name}: Σ gradient · logit", fields[4], problem.GradientDotLogits);
+            }
+
+            string number = count.ToString(CultureInfo.InvariantCulture);
+            yield return new(work, by, name, problem.Shape, threads, () => TakeTurn(number));
+        }
+    }
+
+    private static void Check(string what, string value, double expected)
+    {
+        if (!(Math.Abs(double.Parse(value, CultureInfo.InvariantCulture) - expected) <= 1e-3))
+        {
+            throw new InvalidOperationException(FormattableString.Invariant($"{what} is {value}, not {expected}."));
+        }
+    }
+
+    private double TakeTurn(string number)
+    {
+        _process.StandardInput.WriteLine(number);
+        _process.StandardInput.Flush();
+        double milliseconds = double.Parse(ReadLine(), CultureInfo.InvariantCulture);
+        Thread.Sleep(_settling);
+        return milliseconds;
+    }
+
+    private string ReadLine() => _process.StandardOutput.ReadLine()
+        ?? throw new InvalidOperationException(
+            $"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)} ended.");
+}
