@@ -65,16 +65,23 @@ internal unsafe struct RowPass<TLogit, TTarget>
         get
         {
             int blocks = Segments.Count(Logits.VocabularySize, RowKernel<TLogit>.BlockLength);
-            return WantsGradient && blocks <= MaxReferences ? blocks : 0;
+            return WantsGradient && Logits.VocabularySize > ShortRows.MaxLength && blocks <= MaxReferences ? blocks : 0;
         }
     }
 
     /// <summary>Visits the row of a token and returns its loss, 0 if it is ignored. Visits of different rows are independent.</summary>
-    [SkipLocalsInit]
     public readonly double Visit(long token)
     {
+        int references = ReferencesPerRow;
+        return references == 0 ? Visit(token, []) : VisitKeeping(token, references);
+    }
+
+    [SkipLocalsInit]
+    private readonly double VisitKeeping(long token, int references) => Visit(token, stackalloc float[references]);
+
+    private readonly double Visit(long token, Span<float> references)
+    {
         Begin(token, out Row row);
-        Span<float> references = stackalloc float[ReferencesPerRow];
         int segments = SegmentsPerRow;
         if (!row.IsIgnored && KnownLogSumExp == null)
         {

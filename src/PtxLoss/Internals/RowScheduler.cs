@@ -28,10 +28,9 @@ internal static class RowScheduler
             return RunHere(pass);
         }
 
-        var options = new ParallelOptions { MaxDegreeOfParallelism = (int)threads };
         return pass.Tokens < threads * RowsPerThread && pass.SegmentsPerRow > 1
-            ? RunSegments(pass, options)
-            : RunRows(pass, options);
+            ? RunSegments(pass, (int)threads)
+            : RunRows(pass, (int)threads);
     }
 
     private static double RunHere<TLogit, TTarget>(in RowPass<TLogit, TTarget> pass)
@@ -48,13 +47,13 @@ internal static class RowScheduler
     }
 
     /// <summary>Threads take rows, short ones several at a time.</summary>
-    private static double RunRows<TLogit, TTarget>(RowPass<TLogit, TTarget> pass, ParallelOptions options)
+    private static double RunRows<TLogit, TTarget>(RowPass<TLogit, TTarget> pass, int threads)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         double[] losses = new double[pass.Tokens];
         long rows = Math.Max(1, LogitsPerThread / pass.Logits.VocabularySize);
-        Parallel.For(0, (pass.Tokens + rows - 1) / rows, options, chunk =>
+        SharedLoop.Run((pass.Tokens + rows - 1) / rows, threads, chunk =>
         {
             for (long token = chunk * rows; token < Math.Min((chunk + 1) * rows, pass.Tokens); token++)
             {
@@ -66,7 +65,7 @@ internal static class RowScheduler
     }
 
     /// <summary>Few long rows: threads take segments, in two rounds, for a row's gradient needs all its segments' sums.</summary>
-    private static double RunSegments<TLogit, TTarget>(RowPass<TLogit, TTarget> pass, ParallelOptions options)
+    private static double RunSegments<TLogit, TTarget>(RowPass<TLogit, TTarget> pass, int threads)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
@@ -85,12 +84,12 @@ internal static class RowScheduler
         {
             if (pass.KnownLogSumExp == null)
             {
-                Parallel.For(0, sums.Length, options, i =>
+                SharedLoop.Run(sums.Length, threads, i =>
                 {
-                    int token = i / segments;
+                    int token = (int)(i / segments);
                     if (!rows[token].IsIgnored)
                     {
-                        pass.Reduce(token, i % segments, ReferencesOf(token), out sums[i]);
+                        pass.Reduce(token, (int)(i % segments), ReferencesOf(token), out sums[i]);
                     }
                 });
 
@@ -106,8 +105,11 @@ internal static class RowScheduler
 
         if (pass.WantsGradient)
         {
-            Parallel.For(0, sums.Length, options, i =>
-                pass.Differentiate(i / segments, i % segments, rows[i / segments], ReferencesOf(i / segments)));
+            SharedLoop.Run(sums.Length, threads, i =>
+            {
+                int token = (int)(i / segments);
+                pass.Differentiate(token, (int)(i % segments), rows[token], ReferencesOf(token));
+            });
         }
 
         return Sum(rows.Select(row => row.Loss));
