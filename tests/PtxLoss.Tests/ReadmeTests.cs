@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
 using FluentAssertions.Execution;
@@ -55,6 +56,20 @@ public partial class ReadmeTests
 
         rows.Should().HaveCountGreaterThan(3);
         readme.Should().ContainAll(rows);
+    }
+
+    [Theory]
+    [InlineData("| Forward | 1024x50304 | 2 |", "the loss runs at {0} of the rate")]
+    [InlineData("| Gradient in place | 1024x50304 | 2 |", "place at {0} of an in-place multiply")]
+    [InlineData("| Gradient to another buffer | 1024x50304 | 2 |", "to another buffer at {0} of a copy")]
+    public void Ratios_are_those_that_the_benchmarks_wrote(string row, string claim)
+    {
+        string readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+        string ratios = Link().Matches(readme).Select(link => link.Groups["path"].Value)
+            .Single(path => path.EndsWith("/ratios.md", StringComparison.Ordinal));
+        string line = File.ReadLines(Path.Combine(Repository.Root, ratios)).Single(line => line.StartsWith(row, StringComparison.Ordinal));
+
+        readme.Should().Contain(string.Format(CultureInfo.InvariantCulture, claim, line.Split('|')[^2].Trim()));
     }
 
     [Fact]

@@ -11,27 +11,22 @@ internal sealed class SmallCall : IDisposable
 
     public SmallCall() => _problem.Check(nameof(SmallCall), Compute(), 1e-9);
 
-    /// <summary>The call, by the time of one.</summary>
     public Contender ToContender()
-        => new(Work.Forward, Contender.PtxLoss, Names.Compute, Shape, Threads: 1, () => Contender.TurnsOf(ComputeAll)() / Calls);
+        => new(Work.Forward, Contender.PtxLoss, Names.Compute, Shape, Threads: 1, Contender.TurnsOf(() => Compute()));
 
     /// <summary>What one call allocates.</summary>
     public double AllocatedBytes()
     {
         long before = GC.GetAllocatedBytesForCurrentThread();
-        ComputeAll();
-        return (GC.GetAllocatedBytesForCurrentThread() - before) / (double)Calls;
-    }
-
-    public void Dispose() => _problem.Dispose();
-
-    private void ComputeAll()
-    {
         for (int i = 0; i < Calls; i++)
         {
             Compute();
         }
+
+        return (GC.GetAllocatedBytesForCurrentThread() - before) / (double)Calls;
     }
+
+    public void Dispose() => _problem.Dispose();
 
     /// <summary>With default options, as one calls it without a thought.</summary>
     private double Compute() => PtxLoss.Compute<float, int>(

@@ -19,7 +19,7 @@ internal static class Machine
     public static string Describe(int rounds) => FormattableString.Invariant($"""
         {CpuName}, {Environment.ProcessorCount} cores, {VectorBits}-bit vectors, {RuntimeInformation.OSDescription},
         {RuntimeInformation.FrameworkDescription}, {DateTime.UtcNow:yyyy-MM-dd}.
-        Medians of {rounds} rounds; in each round all contenders run in turn, once to wake threads and caches and once timed. Limits
+        Medians of {rounds} rounds; in each round all contenders run in turn, once to wake threads and caches, then timed. Limits
         use the widest vectors and share rows among threads as PtxLoss does. Logits are float32 and start at a multiple of
         {AlignedFloats.Alignment} bytes. GB/s: the size of the logits in 10^9 bytes, each counted once, per second.
         """);

@@ -112,7 +112,7 @@ internal static class RowScheduler
             });
         }
 
-        return Sum(rows.Select(row => row.Loss));
+        return Sum(Array.ConvertAll(rows, row => row.Loss));
 
         static RowSums Append(ReadOnlySpan<RowSums> parts)
         {
@@ -126,7 +126,7 @@ internal static class RowScheduler
         }
     }
 
-    private static double Sum(IEnumerable<double> losses)
+    private static double Sum(ReadOnlySpan<double> losses)
     {
         double sum = 0;
         foreach (double loss in losses)
