@@ -51,13 +51,9 @@ public static class CrossEntropy
         fixed (double* targetLogit = outputs.TargetLogit, entropy = outputs.Entropy)
         fixed (int* argMax = outputs.ArgMax)
         {
-            var pass = new RowPass<TLogit, TTarget>
+            var pass = new RowPass<TLogit, TTarget>(
+                kernel, logitsStart, targetsStart, targets.Length, vocabularySize, options.IgnoreIndex)
             {
-                Kernel = kernel,
-                Logits = new(logitsStart, vocabularySize),
-                Targets = targetsStart,
-                Tokens = targets.Length,
-                IgnoreIndex = options.IgnoreIndex,
                 Loss = loss,
                 LogSumExp = logSumExp,
                 TargetLogit = targetLogit,
@@ -110,19 +106,13 @@ public static class CrossEntropy
         fixed (TTarget* targetsStart = targets)
         fixed (double* knownLogSumExp = logSumExp, scale = tokenScale)
         {
-            var pass = new RowPass<TLogit, TTarget>
+            var pass = new RowPass<TLogit, TTarget>(
+                kernel, logitsStart, targetsStart, targets.Length, vocabularySize, options.IgnoreIndex)
             {
-                Kernel = kernel,
-                Logits = new(logitsStart, vocabularySize),
-                Targets = targetsStart,
-                Tokens = targets.Length,
-                IgnoreIndex = options.IgnoreIndex,
                 KnownLogSumExp = knownLogSumExp,
-                Gradient = new(gradientStart, vocabularySize),
-                WantsGradient = true,
-                Streams = LogitRows<TLogit>.Streams(logitsStart, gradientStart, logits.Length),
                 TokenScale = scale,
             };
+            pass.WriteGradientTo(gradientStart);
             RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
         }
     }

@@ -118,18 +118,16 @@ public static class PtxLoss
         fixed (TLogit* logitsStart = logits, gradientStart = logitsGradient)
         fixed (TTarget* targetsStart = targets)
         {
-            var pass = new RowPass<TLogit, TTarget>
+            var pass = new RowPass<TLogit, TTarget>(
+                kernel, logitsStart, targetsStart, targets.Length, vocabularySize, options.IgnoreIndex)
             {
-                Kernel = kernel,
-                Logits = new(logitsStart, vocabularySize),
-                Targets = targetsStart,
-                Tokens = targets.Length,
-                IgnoreIndex = options.IgnoreIndex,
-                Gradient = new(gradientStart, vocabularySize),
-                WantsGradient = wantsGradient,
-                Streams = LogitRows<TLogit>.Streams(logitsStart, gradientStart, logits.Length),
                 Scale = ptxCoefficient / LossTotals.Divisor(tokenCount, options),
             };
+            if (wantsGradient)
+            {
+                pass.WriteGradientTo(gradientStart);
+            }
+
             double crossEntropy = RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
             return new PtxLossResult(rlLoss, ptxCoefficient, new LossTotals(crossEntropy, tokenCount), options);
         }

@@ -6,14 +6,19 @@ internal readonly unsafe struct LogitRows<TLogit>(TLogit* start, int vocabularyS
 {
     private const long LargerThanCaches = 32 << 20;
 
+    private readonly TLogit* _start = start;
+
     public int VocabularySize { get; } = vocabularySize;
 
-    /// <summary>
-    /// Whether a gradient is better written past the caches: if it is not the logits' own memory, which is in cache by then, and
-    /// is larger than the caches, so that nothing of it would be there when it is read. Non-temporal stores must be aligned.
-    /// </summary>
-    public static bool Streams(TLogit* logits, TLogit* gradient, long length)
-        => gradient != logits && length * sizeof(TLogit) > LargerThanCaches && (nint)gradient % sizeof(TLogit) == 0;
+    public Span<TLogit> this[long token] => new(_start + (token * VocabularySize), VocabularySize);
 
-    public Span<TLogit> this[long token] => new(start + (token * VocabularySize), VocabularySize);
+    /// <summary>
+    /// Whether these gradients are better written past the caches: if they are not the logits' own memory, which is in cache by
+    /// then, and are larger than the caches, so that nothing of them would be there when they are read. Non-temporal stores must
+    /// be aligned.
+    /// </summary>
+    public bool StreamsBeside(LogitRows<TLogit> logits, long tokens)
+        => _start != logits._start
+            && tokens * VocabularySize * sizeof(TLogit) > LargerThanCaches
+            && (nint)_start % sizeof(TLogit) == 0;
 }

@@ -22,11 +22,10 @@ internal unsafe struct RowPass<TLogit, TTarget>
     /// <summary>Beyond this, a row's references would take too much of a thread's stack, and the kernel does without.</summary>
     private const int MaxReferences = 1024;
 
-    public required RowKernel<TLogit> Kernel;
-    public required LogitRows<TLogit> Logits;
-    public required TTarget* Targets;
-    public required long Tokens;
-    public required int? IgnoreIndex;
+    private readonly RowKernel<TLogit> _kernel;
+    private readonly LogitRows<TLogit> _logits;
+    private readonly TTarget* _targets;
+    private readonly int? _ignoreIndex;
 
     /// <summary>The log-sum-exp of each row, where it is known already.</summary>
     public double* KnownLogSumExp;
@@ -37,15 +36,27 @@ internal unsafe struct RowPass<TLogit, TTarget>
     public double* Entropy;
     public int* ArgMax;
 
-    public LogitRows<TLogit> Gradient;
-    public bool WantsGradient;
-
-    /// <summary>Whether the gradient is written past the caches.</summary>
-    public bool Streams;
-
     /// <summary>∂(what is differentiated) / ∂(the loss of a token): of each token, or the same for all.</summary>
     public double* TokenScale;
     public double Scale;
+
+    private LogitRows<TLogit> _gradient;
+    private bool _streams;
+
+    public RowPass(RowKernel<TLogit> kernel, TLogit* logits, TTarget* targets, long tokens, int vocabularySize, int? ignoreIndex)
+    {
+        _kernel = kernel;
+        _logits = new(logits, vocabularySize);
+        _targets = targets;
+        _ignoreIndex = ignoreIndex;
+        Tokens = tokens;
+    }
+
+    public long Tokens { get; }
+
+    public readonly int VocabularySize => _logits.VocabularySize;
+
+    public bool WantsGradient { get; private set; }
 
     /// <summary>What is known of a row between its two looks.</summary>
     public struct Row
@@ -57,16 +68,24 @@ internal unsafe struct RowPass<TLogit, TTarget>
         public readonly double Loss => IsIgnored ? 0 : LogSumExp - TargetLogit;
     }
 
-    public readonly int SegmentsPerRow => Segments.Count(Logits.VocabularySize, SegmentLength);
+    public readonly int SegmentsPerRow => Segments.Count(VocabularySize, SegmentLength);
 
     /// <summary>The floats that <see cref="Reduce"/> and <see cref="Differentiate"/> share per row, or 0.</summary>
     public readonly int ReferencesPerRow
     {
         get
         {
-            int blocks = Segments.Count(Logits.VocabularySize, RowKernel<TLogit>.BlockLength);
-            return WantsGradient && Logits.VocabularySize > ShortRows.MaxLength && blocks <= MaxReferences ? blocks : 0;
+            int blocks = Segments.Count(VocabularySize, RowKernel<TLogit>.BlockLength);
+            return WantsGradient && VocabularySize > ShortRows.MaxLength && blocks <= MaxReferences ? blocks : 0;
         }
+    }
+
+    /// <summary>Asks for the gradient.</summary>
+    public void WriteGradientTo(TLogit* gradient)
+    {
+        WantsGradient = true;
+        _gradient = new(gradient, VocabularySize);
+        _streams = _gradient.StreamsBeside(_logits, Tokens);
     }
 
     /// <summary>Visits the row of a token and returns its loss, 0 if it is ignored. Visits of different rows are independent.</summary>
@@ -106,10 +125,10 @@ internal unsafe struct RowPass<TLogit, TTarget>
     /// <summary>Looks the target up, before a gradient in place overwrites its logit.</summary>
     public readonly void Begin(long token, out Row row)
     {
-        long target = long.CreateSaturating(Targets[token]);
-        row.IsIgnored = target == IgnoreIndex;
+        long target = long.CreateSaturating(_targets[token]);
+        row.IsIgnored = target == _ignoreIndex;
         row.Target = row.IsIgnored ? -1 : (int)target;
-        row.TargetLogit = row.IsIgnored ? 0 : Logit.ToDouble(Logits[token][(int)target]);
+        row.TargetLogit = row.IsIgnored ? 0 : Logit.ToDouble(_logits[token][(int)target]);
         row.LogSumExp = row.IsIgnored || KnownLogSumExp == null ? 0 : KnownLogSumExp[token];
         if (row.IsIgnored)
         {
@@ -119,17 +138,17 @@ internal unsafe struct RowPass<TLogit, TTarget>
 
     public readonly void Reduce(long token, int segment, Span<float> references, out RowSums sums)
     {
-        Span<TLogit> logits = Segments.Slice(Logits[token], segment, SegmentLength);
+        Span<TLogit> logits = Segments.Slice(_logits[token], segment, SegmentLength);
         RowDetails details = (Entropy != null ? RowDetails.Entropy : RowDetails.None)
             | (ArgMax != null ? RowDetails.ArgMax : RowDetails.None);
         if (WantsGradient)
         {
-            Span<TLogit> gradient = Segments.Slice(Gradient[token], segment, SegmentLength);
-            Kernel.ReduceForGradient(logits, details, gradient, ReferencesOf(segment, references), Streams, out sums);
+            Span<TLogit> gradient = Segments.Slice(_gradient[token], segment, SegmentLength);
+            _kernel.ReduceForGradient(logits, details, gradient, ReferencesOf(segment, references), _streams, out sums);
         }
         else
         {
-            Kernel.Reduce(logits, details, out sums);
+            _kernel.Reduce(logits, details, out sums);
         }
     }
 
@@ -141,22 +160,22 @@ internal unsafe struct RowPass<TLogit, TTarget>
 
     public readonly void Differentiate(long token, int segment, in Row row, Span<float> references)
     {
-        Span<TLogit> gradient = Segments.Slice(Gradient[token], segment, SegmentLength);
+        Span<TLogit> gradient = Segments.Slice(_gradient[token], segment, SegmentLength);
         if (row.IsIgnored)
         {
             gradient.Clear();
             return;
         }
 
-        Span<TLogit> logits = Segments.Slice(Logits[token], segment, SegmentLength);
+        Span<TLogit> logits = Segments.Slice(_logits[token], segment, SegmentLength);
         double scale = TokenScale != null ? TokenScale[token] : Scale;
         if (KnownLogSumExp != null)
         {
-            Kernel.WriteSoftmax(logits, row.LogSumExp, scale, gradient, Streams);
+            _kernel.WriteSoftmax(logits, row.LogSumExp, scale, gradient, _streams);
         }
         else
         {
-            Kernel.WriteGradient(logits, row.LogSumExp, scale, gradient, ReferencesOf(segment, references), Streams);
+            _kernel.WriteGradient(logits, row.LogSumExp, scale, gradient, ReferencesOf(segment, references), _streams);
         }
 
         int target = row.Target - (segment * SegmentLength);

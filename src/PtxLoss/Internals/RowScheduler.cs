@@ -20,7 +20,7 @@ internal static class RowScheduler
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        long logits = pass.Tokens * pass.Logits.VocabularySize;
+        long logits = pass.Tokens * pass.VocabularySize;
         long threads = Math.Min(
             maxDegreeOfParallelism < 0 ? Environment.ProcessorCount : maxDegreeOfParallelism, logits / LogitsPerThread);
         if (threads <= 1)
@@ -52,7 +52,7 @@ internal static class RowScheduler
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         double[] losses = new double[pass.Tokens];
-        long rows = Math.Max(1, LogitsPerThread / pass.Logits.VocabularySize);
+        long rows = Math.Max(1, LogitsPerThread / pass.VocabularySize);
         SharedLoop.Run((pass.Tokens + rows - 1) / rows, threads, chunk =>
         {
             for (long token = chunk * rows; token < Math.Min((chunk + 1) * rows, pass.Tokens); token++)
