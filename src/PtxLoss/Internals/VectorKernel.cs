@@ -17,10 +17,10 @@ internal sealed unsafe class VectorKernel<TVector> : RowKernel<float>
     where TVector : struct, IFloatVector<TVector>
 {
     /// <summary>
-    /// Beyond this sum of a block, its maximum may exceed the reference by more than log 256 = 5.5, and x − m with it: rounded to
-    /// float, that is off by 2.4e-7 at most, which a loss inherits.
+    /// Up to this sum of a block, its maximum exceeds the reference by at most log 16 = 2.8: the smaller x − m is where the weight
+    /// is, the smaller are its rounding and the error of its exponential, which a loss inherits.
     /// </summary>
-    private const double LargeSum = 256;
+    private const double LargeSum = 16;
 
     public override void WriteSoftmax(ReadOnlySpan<float> row, double logSumExp, double scale, Span<float> gradient, bool streams)
     {
