@@ -10,8 +10,8 @@ namespace PtxLosses.Internals;
 /// round, with Rate·m rounded to float, every exponential of a row would be off by 6e-4 at |m| = 10⁴.) Where nothing is fused,
 /// the difference x − m comes first.</para>
 /// <para>Without a cap, Rate is log2(e) and t = u. With one, Rate is 2·log2(e)/c, so that E = 2^u = e^(2(x − m)/c), and with T = tanh(m/c)
-/// t = log2(e)·c·(1 − T²)·(E − 1) / (E·(1 + T) + (1 − T)): a form in which nothing cancels, wherever x and m are, if E − 1 is
-/// taken without its 1. Capping x and subtracting m' would be off by the rounding of x', 1e-6 at c = 30.</para>
+/// and R = (1 + T)/(1 − T) = e^(2m/c), t = log2(e)·c·(1 + T)·(E − 1) / (R·E + 1): a form in which nothing cancels, wherever x and m
+/// are, if E − 1 is taken without its 1. Capping x and subtracting m' would be off by the rounding of x', 1e-6 at c = 30.</para>
 /// </remarks>
 internal readonly struct Exponent
 {
@@ -28,22 +28,30 @@ internal readonly struct Exponent
     /// <param name="fuses">Whether a multiplication and an addition are rounded once.</param>
     public Exponent(float reference, double softCap, bool fuses)
     {
-        Rate = softCap == 0 ? Log2E : (float)(2 * Log2E / softCap);
+        double rate = 2 / Math.Log(2) / softCap;
+        Rate = softCap == 0 ? Log2E : MathF.BitDecrement((float)rate);
         Offset = fuses ? Rate * reference : reference;
         Margin = LargestExcess * (Rate / Log2E);
         double m = fuses ? Offset / (double)Rate : reference;
         CappedReference = m;
         if (softCap != 0)
         {
-            double onePlusTanh = 2 / (1 + Math.Exp(-2 * m / softCap)), oneMinusTanh = 2 / (1 + Math.Exp(2 * m / softCap));
+            RateRest = (float)((rate / Rate) - 1);
+            double amplitude = softCap * 2 / (1 + Math.Exp(-2 * m / softCap));
             CappedReference = softCap * Math.Tanh(m / softCap);
-            OnePlusTanh = (float)onePlusTanh;
-            OneMinusTanh = (float)oneMinusTanh;
-            Amplitude = (float)(Log2E * softCap * onePlusTanh * oneMinusTanh);
+            TanhRatio = (float)Math.Exp(2 * m / softCap);
+            Amplitude = (float)(Log2E * amplitude);
+            Unit = amplitude / Amplitude;
         }
     }
 
     public float Rate { get; }
+
+    /// <summary>
+    /// What <see cref="Rate"/> lacks, relative to itself, with a cap: all logits would be off by the same part of themselves. More
+    /// than 0, so that −inf remains what it is.
+    /// </summary>
+    public float RateRest { get; }
 
     public float Offset { get; }
 
@@ -53,14 +61,14 @@ internal readonly struct Exponent
     /// <summary>m', in double.</summary>
     public double CappedReference { get; }
 
-    /// <summary>log2(e)·c·(1 − T²), with a cap.</summary>
+    /// <summary>log2(e)·c·(1 + T), with a cap.</summary>
     public float Amplitude { get; }
 
-    /// <summary>1 + T, with a cap.</summary>
-    public float OnePlusTanh { get; }
+    /// <summary>R, with a cap.</summary>
+    public float TanhRatio { get; }
 
-    /// <summary>1 − T, with a cap.</summary>
-    public float OneMinusTanh { get; }
+    /// <summary>x' − m' where t is 1, with a cap: 1/log2(e), but for what rounding did to <see cref="Amplitude"/>.</summary>
+    public double Unit { get; }
 
     /// <summary>u of a logit, to within its rounding.</summary>
     public float ApproximateU(double logit, bool fuses) => (float)(fuses ? (Rate * logit) - Offset : (logit - Offset) * Rate);

@@ -26,6 +26,27 @@ internal unsafe struct FloatVector512 : IFloatVector<FloatVector512>
     public static FloatVector512 LoadHalfBits(short* address)
         => new() { Lanes = ((Vector512.WidenLower(Vector256.Load(address).ToVector512Unsafe()) << 13) & Vector512.Create(HalfBits.SignExponentFraction)).AsSingle() };
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadUpperHalfPairs(float* address, out FloatVector512 even, out FloatVector512 odd)
+    {
+        Vector512<int> pairs = Vector512.Load((int*)address);
+        even = new() { Lanes = (pairs << 16).AsSingle() };
+        odd = new() { Lanes = (pairs & Vector512.Create(HalfBits.UpperHalf)).AsSingle() };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadHalfBitPairs(float* address, out FloatVector512 even, out FloatVector512 odd)
+    {
+        Vector512<int> pairs = Vector512.Load((int*)address);
+        even = new() { Lanes = (((pairs << 16) >> 3) & Vector512.Create(HalfBits.SignExponentFraction)).AsSingle() };
+        odd = new() { Lanes = ((pairs >> 3) & Vector512.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AnyMinusNaN(float* first, float* second)
+        => Vector512.GreaterThanAny(
+            Vector512.Max(Vector512.Load((ushort*)first), Vector512.Load((ushort*)second)), Vector512.Create(HalfBits.MinusInfinity));
+
     public void Store(float* address) => Lanes.Store(address);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -134,6 +155,27 @@ internal unsafe struct FloatVector256 : IFloatVector<FloatVector256>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FloatVector256 LoadHalfBits(short* address)
         => new() { Lanes = ((Vector256.WidenLower(Vector128.Load(address).ToVector256Unsafe()) << 13) & Vector256.Create(HalfBits.SignExponentFraction)).AsSingle() };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadUpperHalfPairs(float* address, out FloatVector256 even, out FloatVector256 odd)
+    {
+        Vector256<int> pairs = Vector256.Load((int*)address);
+        even = new() { Lanes = (pairs << 16).AsSingle() };
+        odd = new() { Lanes = (pairs & Vector256.Create(HalfBits.UpperHalf)).AsSingle() };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadHalfBitPairs(float* address, out FloatVector256 even, out FloatVector256 odd)
+    {
+        Vector256<int> pairs = Vector256.Load((int*)address);
+        even = new() { Lanes = (((pairs << 16) >> 3) & Vector256.Create(HalfBits.SignExponentFraction)).AsSingle() };
+        odd = new() { Lanes = ((pairs >> 3) & Vector256.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AnyMinusNaN(float* first, float* second)
+        => Vector256.GreaterThanAny(
+            Vector256.Max(Vector256.Load((ushort*)first), Vector256.Load((ushort*)second)), Vector256.Create(HalfBits.MinusInfinity));
 
     public void Store(float* address) => Lanes.Store(address);
 
@@ -246,6 +288,27 @@ internal unsafe struct FloatVector128 : IFloatVector<FloatVector128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FloatVector128 LoadHalfBits(short* address)
         => new() { Lanes = ((Vector128.WidenLower(Vector64.Load(address).ToVector128Unsafe()) << 13) & Vector128.Create(HalfBits.SignExponentFraction)).AsSingle() };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadUpperHalfPairs(float* address, out FloatVector128 even, out FloatVector128 odd)
+    {
+        Vector128<int> pairs = Vector128.Load((int*)address);
+        even = new() { Lanes = (pairs << 16).AsSingle() };
+        odd = new() { Lanes = (pairs & Vector128.Create(HalfBits.UpperHalf)).AsSingle() };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadHalfBitPairs(float* address, out FloatVector128 even, out FloatVector128 odd)
+    {
+        Vector128<int> pairs = Vector128.Load((int*)address);
+        even = new() { Lanes = (((pairs << 16) >> 3) & Vector128.Create(HalfBits.SignExponentFraction)).AsSingle() };
+        odd = new() { Lanes = ((pairs >> 3) & Vector128.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AnyMinusNaN(float* first, float* second)
+        => Vector128.GreaterThanAny(
+            Vector128.Max(Vector128.Load((ushort*)first), Vector128.Load((ushort*)second)), Vector128.Create(HalfBits.MinusInfinity));
 
     public void Store(float* address) => Lanes.Store(address);
 

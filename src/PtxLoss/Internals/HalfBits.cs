@@ -6,6 +6,9 @@ internal static class HalfBits
     /// <summary>Where a Half's bits stand in a float, 13 places to the left and sign-extended.</summary>
     public const int SignExponentFraction = unchecked((int)0x8FFFE000);
 
+    /// <summary>Where, of two numbers of 16 bits, the second is a float that was cut off.</summary>
+    public const int UpperHalf = unchecked((int)0xFFFF0000);
+
     public const uint Magnitude = 0x7FFFFFFF;
     public const uint Sign = 0x8000;
 
@@ -22,4 +25,7 @@ internal static class HalfBits
 
     public const uint NaN = 0x7E00;
     public const uint Infinity = 0x7C00;
+
+    /// <summary>The only greater bits are those of NaN.</summary>
+    public const ushort MinusInfinity = 0xFC00;
 }

@@ -23,6 +23,15 @@ internal unsafe interface IFloatVector<TSelf>
     /// <summary>The bits of each Half become those of a float that is 2⁻¹¹² times as large.</summary>
     static abstract TSelf LoadHalfBits(short* address);
 
+    /// <summary>As <see cref="LoadUpperHalves"/>, twice: the first, third, … number, and the second, fourth, …</summary>
+    static abstract void LoadUpperHalfPairs(float* address, out TSelf even, out TSelf odd);
+
+    /// <summary>As <see cref="LoadHalfBits"/>, twice: the first, third, … number, and the second, fourth, …</summary>
+    static abstract void LoadHalfBitPairs(float* address, out TSelf even, out TSelf odd);
+
+    /// <summary>Whether one of the Halves in two registers is a NaN whose sign is set.</summary>
+    static abstract bool AnyMinusNaN(float* first, float* second);
+
     void Store(float* address);
 
     /// <summary>Each float is rounded to nearest even to its upper half; NaN stays NaN.</summary>

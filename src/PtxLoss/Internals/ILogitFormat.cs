@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace PtxLosses.Internals;
 
 /// <summary>How logits of a type get into registers of floats, and gradients out of them.</summary>
@@ -21,7 +23,15 @@ internal unsafe interface ILogitFormat<TLogit>
     /// <summary>Whether a negative NaN is loaded as a number below <see cref="MinusInfinity"/>, and has to be looked for.</summary>
     static abstract bool HidesNaN { get; }
 
+    /// <summary>Whether one of as many logits as four registers hold is such a NaN.</summary>
+    static abstract bool HideNaN<TVector>(TLogit* address)
+        where TVector : struct, IFloatVector<TVector>;
+
     static abstract TVector Load<TVector>(TLogit* address)
+        where TVector : struct, IFloatVector<TVector>;
+
+    /// <summary>Two registers of logits, which may be dealt out to both by turns.</summary>
+    static abstract void LoadTwo<TVector>(TLogit* address, out TVector first, out TVector second)
         where TVector : struct, IFloatVector<TVector>;
 
     /// <summary>Rounds each lane to nearest, once.</summary>
@@ -49,9 +59,21 @@ internal readonly unsafe struct FloatFormat : ILogitFormat<float>
 
     public static bool HidesNaN => false;
 
+    public static bool HideNaN<TVector>(float* address)
+        where TVector : struct, IFloatVector<TVector>
+        => false;
+
     public static TVector Load<TVector>(float* address)
         where TVector : struct, IFloatVector<TVector>
         => TVector.Load(address);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadTwo<TVector>(float* address, out TVector first, out TVector second)
+        where TVector : struct, IFloatVector<TVector>
+    {
+        first = TVector.Load(address);
+        second = TVector.Load(address + TVector.Count);
+    }
 
     public static void Store<TVector>(TVector vector, float* address)
         where TVector : struct, IFloatVector<TVector>
@@ -75,9 +97,18 @@ internal readonly unsafe struct BFloat16Format : ILogitFormat<BFloat16>
 
     public static bool HidesNaN => false;
 
+    public static bool HideNaN<TVector>(BFloat16* address)
+        where TVector : struct, IFloatVector<TVector>
+        => false;
+
     public static TVector Load<TVector>(BFloat16* address)
         where TVector : struct, IFloatVector<TVector>
         => TVector.LoadUpperHalves((ushort*)address);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadTwo<TVector>(BFloat16* address, out TVector first, out TVector second)
+        where TVector : struct, IFloatVector<TVector>
+        => TVector.LoadUpperHalfPairs((float*)address, out first, out second);
 
     public static void Store<TVector>(TVector vector, BFloat16* address)
         where TVector : struct, IFloatVector<TVector>
@@ -104,9 +135,18 @@ internal readonly unsafe struct HalfFormat : ILogitFormat<Half>
 
     public static bool HidesNaN => true;
 
+    public static bool HideNaN<TVector>(Half* address)
+        where TVector : struct, IFloatVector<TVector>
+        => TVector.AnyMinusNaN((float*)address, (float*)address + TVector.Count);
+
     public static TVector Load<TVector>(Half* address)
         where TVector : struct, IFloatVector<TVector>
         => TVector.LoadHalfBits((short*)address);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadTwo<TVector>(Half* address, out TVector first, out TVector second)
+        where TVector : struct, IFloatVector<TVector>
+        => TVector.LoadHalfBitPairs((float*)address, out first, out second);
 
     public static void Store<TVector>(TVector vector, Half* address)
         where TVector : struct, IFloatVector<TVector>

@@ -11,10 +11,10 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
 {
     private readonly TVector _minusOffset;
     private readonly TVector _rate;
+    private readonly TVector _rateRest;
     private readonly TVector _maskBound;
     private readonly TVector _amplitude;
-    private readonly TVector _onePlusTanh;
-    private readonly TVector _oneMinusTanh;
+    private readonly TVector _tanhRatio;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public VectorExponent(in Exponent exponent)
@@ -23,10 +23,10 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
         if (typeof(TCaps) == typeof(On))
         {
             _rate = TVector.Create(TVector.Fuses ? exponent.Rate * TFormat.Scale : exponent.Rate);
+            _rateRest = TVector.Create(exponent.RateRest);
             _maskBound = TVector.Create(MaskBound(in exponent));
             _amplitude = TVector.Create(exponent.Amplitude);
-            _onePlusTanh = TVector.Create(exponent.OnePlusTanh);
-            _oneMinusTanh = TVector.Create(exponent.OneMinusTanh);
+            _tanhRatio = TVector.Create(exponent.TanhRatio);
         }
     }
 
@@ -65,7 +65,8 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
     {
         if (typeof(TCaps) == typeof(On))
         {
-            return TVector.Fuses ? TVector.MultiplyAdd(loaded, _rate, _minusOffset) : Shift(loaded) * _rate;
+            TVector u = TVector.Fuses ? TVector.MultiplyAdd(loaded, _rate, _minusOffset) : Shift(loaded) * _rate;
+            return TVector.MultiplyAdd(u, _rateRest, u);
         }
 
         return TVector.Fuses
@@ -91,7 +92,7 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
         return TVector.MinusInfinityWhereLess(u, _maskBound, _amplitude * powerMinusOne / Denominator(power));
     }
 
-    /// <summary>t of u, and dx'/dx: (1 − T²)·4E / (E·(1 + T) + (1 − T))², the derivative of the hyperbolic tangent.</summary>
+    /// <summary>t of u, and dx'/dx: 4·R·E / (R·E + 1)², the derivative of the hyperbolic tangent.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TVector T(TVector u, out TVector derivative)
     {
@@ -103,11 +104,11 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
 
         TVector powerMinusOne = VectorExp<TVector>.Pow2MinusOne(u, out TVector power);
         TVector inverse = TVector.Create(1) / Denominator(power);
-        derivative = TVector.Multiply(_onePlusTanh * _oneMinusTanh, 4) * power * inverse * inverse;
+        derivative = TVector.Multiply(_tanhRatio, 4) * power * inverse * inverse;
         return TVector.MinusInfinityWhereLess(u, _maskBound, _amplitude * powerMinusOne * inverse);
     }
 
-    /// <summary>E·(1 + T) + (1 − T).</summary>
+    /// <summary>R·E + 1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private TVector Denominator(TVector power) => TVector.MultiplyAdd(power, _onePlusTanh, _oneMinusTanh);
+    private TVector Denominator(TVector power) => TVector.MultiplyAdd(power, _tanhRatio, 1);
 }

@@ -19,8 +19,11 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
     /// </summary>
     private const int StepsPerSum = 8;
 
-    /// <summary>How far ahead memory is asked for while a gradient is written: two streams are too many for the hardware to see.</summary>
-    private const int PrefetchDistance = 512;
+    /// <summary>
+    /// How far ahead memory is asked for where the hardware does not see far enough: while a gradient is written, and where logits of
+    /// 16 bits make it believe that less is wanted. With a stream of floats alone it costs more than it brings.
+    /// </summary>
+    private static int PrefetchDistance => 2048 / sizeof(TLogit);
 
     /// <summary>The largest logit, infinities and NaN as the format loads them; NaN is passed over, or is the result.</summary>
     [MethodImpl(KernelLoop.Options)]
@@ -77,19 +80,27 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
         bool stops = false;
         while (count - i >= step && !stops)
         {
-            TVector sum = TVector.Create(0), weighted = sum, total = sum;
+            TVector sum = TVector.Create(0), weighted = sum, total = sum, lost = sum;
             int end = i + Math.Min(StepsPerSum * step, (count - i) / step * step);
             do
             {
-                TVector u0 = math.U(TFormat.Load<TVector>(block + i));
-                TVector u1 = math.U(TFormat.Load<TVector>(block + i + TVector.Count));
-                TVector u2 = math.U(TFormat.Load<TVector>(block + i + (2 * TVector.Count)));
-                TVector u3 = math.U(TFormat.Load<TVector>(block + i + (3 * TVector.Count)));
+                if (typeof(TWrites) == typeof(On) || sizeof(TLogit) < sizeof(float))
+                {
+                    PrefetchStep(block + i + PrefetchDistance);
+                }
+
+                TFormat.LoadTwo(block + i, out TVector x0, out TVector x1);
+                TFormat.LoadTwo(block + i + (2 * TVector.Count), out TVector x2, out TVector x3);
+                TVector u0 = math.U(x0), u1 = math.U(x1), u2 = math.U(x2), u3 = math.U(x3);
                 TVector largest = TVector.Max(TVector.Max(u0, u1), TVector.Max(u2, u3));
                 stops = TVector.AnyGreater(largest, typeof(TCaps) == typeof(On) ? margin : TVector.Create(Exponent.LargestExcess));
-                if (typeof(TTotals) == typeof(On) || TFormat.HidesNaN)
+                if (typeof(TTotals) == typeof(On))
                 {
                     stops |= TVector.AnyGreater(lowest, TVector.Min(TVector.Min(u0, u1), TVector.Min(u2, u3)));
+                }
+                else if (TFormat.HidesNaN)
+                {
+                    stops |= TFormat.HideNaN<TVector>(block + i);
                 }
 
                 if (stops)
@@ -97,10 +108,27 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
                     break;
                 }
 
-                TVector exp0 = Term<TCaps, TWeighs, TTotals>(in math, u0, ref weighted, ref total);
-                TVector exp1 = Term<TCaps, TWeighs, TTotals>(in math, u1, ref weighted, ref total);
-                TVector exp2 = Term<TCaps, TWeighs, TTotals>(in math, u2, ref weighted, ref total);
-                TVector exp3 = Term<TCaps, TWeighs, TTotals>(in math, u3, ref weighted, ref total);
+                if (typeof(TCaps) == typeof(On))
+                {
+                    x0 = u0 = math.T(u0);
+                    x1 = u1 = math.T(u1);
+                    x2 = u2 = math.T(u2);
+                    x3 = u3 = math.T(u3);
+                }
+
+                if (typeof(TTotals) == typeof(On))
+                {
+                    // What an addition rounds off is added with the next: totals are compared in all their digits.
+                    TVector added = ((x0 + x1) + (x2 + x3)) - lost;
+                    TVector more = total + added;
+                    lost = (more - total) - added;
+                    total = more;
+                }
+
+                TVector exp0 = Term<TWeighs>(u0, ref weighted);
+                TVector exp1 = Term<TWeighs>(u1, ref weighted);
+                TVector exp2 = Term<TWeighs>(u2, ref weighted);
+                TVector exp3 = Term<TWeighs>(u3, ref weighted);
                 sum += (exp0 + exp1) + (exp2 + exp3);
                 if (typeof(TKeeps) == typeof(On))
                 {
@@ -110,7 +138,6 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
 
                 if (typeof(TWrites) == typeof(On))
                 {
-                    PrefetchStep(block + i + PrefetchDistance);
                     VectorWrites<TVector, TLogit, TFormat>.WriteFour<On>(in writeMath, source, writeFactor, writeMinusUniform, destination);
                     source += step;
                     destination += step;
@@ -120,7 +147,7 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
             }
             while (i < end);
 
-            Add<TWeighs, TTotals>(sum, weighted, total, ref sums);
+            Add<TCaps, TWeighs, TTotals>(sum, weighted, total, in exponent, ref sums);
         }
 
         write.Source = source;
@@ -130,7 +157,12 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
             i += SumRest<TCaps, TWeighs, TTotals, TKeeps>(block + i, count - i, in exponent, kept + i, ref sums);
         }
 
-        CountTotal<TTotals>(i, in exponent, ref sums);
+        if (typeof(TTotals) == typeof(On))
+        {
+            sums.Unmasked += i;
+            sums.Total += typeof(TCaps) == typeof(On) ? i * exponent.CappedReference : 0;
+        }
+
         return i;
     }
 
@@ -148,18 +180,24 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
         for (int i = 0; i < count; i += TVector.Count)
         {
             int rest = Math.Min(TVector.Count, count - i);
-            TVector u = math.U(VectorRest<TVector, TLogit, TFormat>.Load(block + i, rest));
+            TVector x = VectorRest<TVector, TLogit, TFormat>.Load(block + i, rest), u = math.U(x);
             if (TVector.AnyGreater(u, margin) || ((typeof(TTotals) == typeof(On) || TFormat.HidesNaN) && TVector.AnyGreater(lowest, u)))
             {
                 return i;
             }
 
-            TVector weighted = TVector.Create(0), total = weighted;
-            TVector exponential = Term<TCaps, TWeighs, TTotals>(in math, u, ref weighted, ref total);
-            Add<TWeighs, TTotals>(
+            if (typeof(TCaps) == typeof(On))
+            {
+                x = u = math.T(u);
+            }
+
+            TVector weighted = TVector.Create(0);
+            TVector exponential = Term<TWeighs>(u, ref weighted);
+            Add<TCaps, TWeighs, TTotals>(
                 VectorRest<TVector, TLogit, TFormat>.Clear(exponential, rest),
                 VectorRest<TVector, TLogit, TFormat>.Clear(weighted, rest),
-                VectorRest<TVector, TLogit, TFormat>.Clear(total, rest),
+                VectorRest<TVector, TLogit, TFormat>.Clear(x, rest),
+                in exponent,
                 ref sums);
             if (typeof(TKeeps) == typeof(On))
             {
@@ -171,18 +209,9 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Term<TCaps, TWeighs, TTotals>(
-        in VectorExponent<TVector, TLogit, TFormat, TCaps> math, TVector u, ref TVector weighted, ref TVector total)
-        where TCaps : struct, IFlag
+    private static TVector Term<TWeighs>(TVector t, ref TVector weighted)
         where TWeighs : struct, IFlag
-        where TTotals : struct, IFlag
     {
-        TVector t = math.T(u);
-        if (typeof(TTotals) == typeof(On))
-        {
-            total += t;
-        }
-
         if (typeof(TWeighs) == typeof(Off))
         {
             return VectorExp<TVector>.Pow2(t);
@@ -200,9 +229,11 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
             : TFormat.HidesNaN ? VectorExponent<TVector, TLogit, TFormat, Off>.NaNBound(in exponent)
             : float.NegativeInfinity;
 
-    /// <summary>From powers of 2 to those of e.</summary>
+    /// <summary>Widens what lanes added up, of powers of 2 or, without a cap, of logits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add<TWeighs, TTotals>(TVector sum, TVector weighted, TVector total, ref RowSums sums)
+    private static void Add<TCaps, TWeighs, TTotals>(
+        TVector sum, TVector weighted, TVector total, in Exponent exponent, ref RowSums sums)
+        where TCaps : struct, IFlag
         where TWeighs : struct, IFlag
         where TTotals : struct, IFlag
     {
@@ -214,17 +245,7 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
 
         if (typeof(TTotals) == typeof(On))
         {
-            sums.Total += TVector.Sum(total) / Exponent.Log2E;
-        }
-    }
-
-    private static void CountTotal<TTotals>(int count, in Exponent exponent, ref RowSums sums)
-        where TTotals : struct, IFlag
-    {
-        if (typeof(TTotals) == typeof(On))
-        {
-            sums.Total += count * exponent.CappedReference;
-            sums.Unmasked += count;
+            sums.Total += TVector.Sum(total) * (typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale);
         }
     }
 
