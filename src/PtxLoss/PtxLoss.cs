@@ -142,6 +142,7 @@ public static partial class PtxLoss
         long tokenCount = Arguments.CheckTargets(in targets, logits.VocabularySize, targetsShape);
         ReadOnlySpan<float> weights = options.TokenWeights.Span;
         double weight = weights.IsEmpty ? tokenCount : targets.SumWeights(weights);
+        Arguments.CheckDenominator(options, weight, tokenCount);
         fixed (float* weightsStart = weights)
         {
             var pass = new RowPass<TLogit, TTarget>(kernel, in logits, in targets, new RowOptions(options))

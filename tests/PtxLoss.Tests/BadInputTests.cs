@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using static System.FormattableString;
 
@@ -45,12 +46,41 @@ public class BadInputTests
         => Rejects("ptxCoefficient", "ptxCoefficient must be finite", coefficient: coefficient);
 
     [Theory]
-    [InlineData(0)]
     [InlineData(-1)]
+    [InlineData(-double.Epsilon)]
     [InlineData(double.NaN)]
     [InlineData(double.PositiveInfinity)]
     public void A_denominator_that_cannot_divide(double denominator)
-        => Rejects("options", Invariant($"options.Denominator is {denominator}, but must be finite and above 0, or null."), options: new() { Denominator = denominator });
+        => Rejects("options", Invariant($"options.Denominator is {denominator}, but must be finite and at least 0, or null."), options: new() { Denominator = denominator });
+
+    [Theory]
+    [InlineData(new[] { 0, -100, 2 }, "options.Denominator is 0, but 2 tokens count, so it must be above 0")]
+    [InlineData(new[] { -100, -100, 2 }, "options.Denominator is 0, but 1 token counts, so it must be above 0")]
+    public void A_denominator_of_0_where_tokens_count(int[] targets, string message)
+    {
+        float[] inPlace = [.. _logits];
+        foreach (float[] weights in new float[][] { [], [0, 0, 0.5f] })
+        {
+            var options = new PtxLossOptions { Denominator = 0, TokenWeights = weights };
+            Action[] calls =
+            [
+                () => PtxLoss.Compute(0, _logits, targets, 4, 1, options),
+                () => PtxLoss.ComputeWithGradient(0, _logits, targets, 4, 1, _gradient, options),
+                () => PtxLoss.ComputeWithGradient(0, inPlace, targets, 4, 1, inPlace, options),
+                () => PtxLoss.ComputeWithGradient(
+                    0, Tensor.Create(_logits, [3, 4]), Tensor.Create(targets, [3]), 1, new TensorSpan<float>(_gradient, [3, 4]), options),
+            ];
+            foreach (Action call in calls)
+            {
+                ArgumentOutOfRangeException thrown = call.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("options").Which;
+                thrown.Message.Should().Contain(message);
+                thrown.ActualValue.Should().Be(0.0);
+            }
+        }
+
+        _gradient.Should().OnlyContain(x => x == Untouched);
+        inPlace.Should().Equal(_logits);
+    }
 
     [Theory]
     [InlineData(0)]

@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace PtxLosses.Tests;
 
 /// <summary>Ignored tokens, reductions and denominators.</summary>
@@ -87,5 +89,53 @@ public class OptionsTests
 
         sum.Should().BeApproximately(whole, 1e-14);
         gradient.ShouldBeIdentical(wholeGradient);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Micro_batches_of_ignored_tokens_with_a_denominator_of_0_give_the_rl_loss(bool accumulates)
+    {
+        const float earlier = 0.25f;
+        int[] targets = [.. Enumerable.Repeat(-100, 8)];
+        var options = new PtxLossOptions { Denominator = PtxLoss.CountTokens(targets), AccumulateGradient = accumulates, ZLossCoefficient = 0.1 };
+        foreach (Range tokens in new[] { 0..3, 3..8 })
+        {
+            float[] logits = _logits[(tokens.Start.Value * VocabularySize)..(tokens.End.Value * VocabularySize)];
+            int[] ids = targets[tokens];
+            float[] gradient = [.. Enumerable.Repeat(earlier, logits.Length)], tensorGradient = [.. gradient];
+            var logitsTensor = new ReadOnlyTensorSpan<float>(logits, [ids.Length, VocabularySize]);
+            var idsTensor = new ReadOnlyTensorSpan<int>(ids, [ids.Length]);
+
+            PtxLossResult[] results =
+            [
+                PtxLoss.Compute(0.5, logits, ids, VocabularySize, 2, options),
+                PtxLoss.ComputeWithGradient(0.5, logits, ids, VocabularySize, 2, gradient, options),
+                PtxLoss.Compute(0.5, logitsTensor, idsTensor, 2, options),
+                PtxLoss.ComputeWithGradient(
+                    0.5, logitsTensor, idsTensor, 2, new TensorSpan<float>(tensorGradient, [ids.Length, VocabularySize]), options),
+            ];
+
+            foreach (PtxLossResult result in results)
+            {
+                (result.Total, result.LanguageModelLoss, result.ZLoss, result.Perplexity).Should().Be((0.5, 0, 0, 1));
+            }
+
+            gradient.Should().OnlyContain(x => x == (accumulates ? earlier : 0));
+            tensorGradient.Should().Equal(gradient);
+        }
+    }
+
+    [Fact]
+    public void A_denominator_of_0_is_fine_where_nothing_is_divided_by_it()
+    {
+        var options = new PtxLossOptions { Denominator = 0 };
+        double[] loss = new double[8];
+
+        PtxLoss.Compute(0.5, _logits, _targets, VocabularySize, 2, options with { TokenWeights = new float[8] }).Total.Should().Be(0.5);
+        PtxLoss.Compute(0.5, _logits, _targets, VocabularySize, 2, options with { Reduction = LossReduction.Sum })
+            .Should().Be(PtxLoss.Compute(0.5, _logits, _targets, VocabularySize, 2, new() { Reduction = LossReduction.Sum }));
+        CrossEntropy.Forward(_logits, _targets, VocabularySize, new() { Loss = loss }, options);
+        loss[0].Should().BePositive();
     }
 }

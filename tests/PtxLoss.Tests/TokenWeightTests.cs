@@ -40,7 +40,7 @@ public class TokenWeightTests
     public void Only_tokens_of_weight_0_give_the_rl_loss(int vocabularySize, bool accumulates)
     {
         PtxLossOptions options = Options(new float[Tokens], accumulates);
-        foreach (PtxLossOptions reduced in new[] { options, options with { Denominator = 3 }, options with { Reduction = LossReduction.Sum } })
+        foreach (PtxLossOptions reduced in new[] { options, options with { Denominator = 3 }, options with { Denominator = 0 }, options with { Reduction = LossReduction.Sum } })
         {
             (PtxLossResult result, float[] gradient) = Run(Logits(vocabularySize), _targets, reduced);
 

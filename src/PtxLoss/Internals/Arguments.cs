@@ -82,6 +82,22 @@ internal static class Arguments
         return counted;
     }
 
+    /// <summary>Checks that there is something to divide a mean by.</summary>
+    /// <param name="options">The options, each in its range.</param>
+    /// <param name="weight">The sum of the weights of the tokens that count.</param>
+    /// <param name="tokenCount">How many count.</param>
+    public static void CheckDenominator(PtxLossOptions options, double weight, long tokenCount)
+    {
+        if (options is { Denominator: 0, Reduction: LossReduction.Mean } && weight != 0)
+        {
+            string count = tokenCount == 1 ? "1 token counts" : FormattableString.Invariant($"{tokenCount} tokens count");
+            throw new ArgumentOutOfRangeException(
+                nameof(options),
+                options.Denominator,
+                $"options.Denominator is 0, but {count}, so it must be above 0: their number over all calls of a step, or the sum of their weights.");
+        }
+    }
+
     /// <summary>Checks what is written, of the shape of the logits, against what is read.</summary>
     public static void CheckGradient<TLogit, TTarget>(
         in LogitRows<TLogit> logits, in TargetRows<TTarget> targets, in LogitRows<TLogit> logitsGradient, PtxLossOptions options)

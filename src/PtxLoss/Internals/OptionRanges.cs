@@ -11,8 +11,8 @@ internal static class OptionRanges
             nameof(options.Reduction), options.Reduction, "Mean or Sum");
         Check(
             options,
-            options.Denominator is null or > 0 and < double.PositiveInfinity,
-            nameof(options.Denominator), options.Denominator, "finite and above 0, or null");
+            options.Denominator is null or >= 0 and < double.PositiveInfinity,
+            nameof(options.Denominator), options.Denominator, "finite and at least 0, or null");
         Check(
             options,
             options.LabelSmoothing is >= 0 and < 1,
