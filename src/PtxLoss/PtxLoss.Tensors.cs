@@ -196,8 +196,8 @@ public static partial class PtxLoss
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         options ??= PtxLossOptions.Default;
-        OptionRanges.Check(options, targets.FlattenedLength);
         int vocabularySize = TensorArguments.CheckShapes(in logits, in targets);
+        OptionRanges.Check(options, targets.FlattenedLength);
         if (wantsGradient)
         {
             TensorArguments.CheckGradientShape(in logits, in logitsGradient);

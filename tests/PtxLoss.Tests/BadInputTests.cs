@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using static System.FormattableString;
@@ -17,6 +18,13 @@ public class BadInputTests
         => Rejects("logits", "logits holds 12 values, but 2 targets × vocabularySize 4 need 8", targets: [0, 1]);
 
     [Fact]
+    public void No_targets_for_logits()
+    {
+        Rejects("targets", "targets is empty, but logits holds 12 values, vocabularySize 4 per target.", targets: []);
+        Rejects("targets", "targets is empty", targets: [], options: new() { TokenWeights = new float[3] });
+    }
+
+    [Fact]
     public void A_product_that_overflows_int()
         => Rejects("logits", "logits holds 12 values, but 3 targets × vocabularySize 2147483647 need 6442450941", vocabularySize: int.MaxValue);
 
@@ -33,6 +41,43 @@ public class BadInputTests
     [InlineData(int.MinValue)]
     public void A_target_outside_the_vocabulary(int target)
         => Rejects("targets", $"targets[2] is {target}, which is outside [0, 4) and is not the ignored -100", targets: [0, -100, target]);
+
+    [Fact]
+    public void A_target_of_a_type_that_cannot_be_the_ignored_one()
+    {
+        RejectsTarget(9u, 9u, "targets[1] is 9, which is outside [0, 4) and is not the ignored -100. UInt32 cannot be -100; set IgnoreIndex to a value it can hold.");
+        RejectsTarget(unchecked((uint)-100), 4294967196u, "targets[1] is 4294967196, *. UInt32 cannot be -100; set IgnoreIndex to a value it can hold.");
+        RejectsTarget((byte)9, (byte)9, "*. Byte cannot be 300; set IgnoreIndex to a value it can hold.", ignoreIndex: 300);
+        RejectsTarget((sbyte)9, (sbyte)9, "*. SByte cannot be -129; set IgnoreIndex to a value it can hold.", ignoreIndex: -129);
+        RejectsTarget((sbyte)9, (sbyte)9, "targets[1] is 9, which is outside [0, 4) and is not the ignored -100.");
+        RejectsTarget(9u, 9u, "targets[1] is 9, which is outside [0, 4) and is not the ignored 5.", ignoreIndex: 5);
+        RejectsTarget(9u, 9u, "targets[1] is 9, which is outside [0, 4).", ignoreIndex: null);
+    }
+
+    [Fact]
+    public void A_target_that_is_a_letter_is_named_by_its_number()
+        => RejectsTarget('A', 65, "targets[1] is 65, which is outside [0, 4) and is not the ignored -100. Char cannot be -100; *.");
+
+    [Fact]
+    public void A_value_out_of_range_is_in_the_exception()
+    {
+        (Action Call, object Value)[] calls =
+        [
+            (() => PtxLoss.Compute(0, _logits, [0, 1, 4L], 4, 1), 4L),
+            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { Reduction = (LossReduction)7 }), (LossReduction)7),
+            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { Denominator = -1 }), -1.0),
+            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { LabelSmoothing = 1 }), 1.0),
+            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { ZLossCoefficient = -2 }), -2.0),
+            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { LogitSoftCap = double.NaN }), double.NaN),
+            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { TokenWeights = new[] { 0, -3f, 0 } }), -3f),
+            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { MaxDegreeOfParallelism = 0 }), 0),
+        ];
+
+        foreach ((Action call, object value) in calls)
+        {
+            call.Should().Throw<ArgumentOutOfRangeException>().Which.ActualValue.Should().Be(value);
+        }
+    }
 
     [Fact]
     public void A_target_that_would_be_ignored_by_default()
@@ -175,6 +220,63 @@ public class BadInputTests
         fits.Should().OnlyContain(x => x == Untouched);
     }
 
+    [Theory]
+    [InlineData("Loss", "Entropy")]
+    [InlineData("Loss", "ArgMax")]
+    [InlineData("LogSumExp", "TargetLogit")]
+    [InlineData("LogSumExp", "logits")]
+    [InlineData("TargetLogit", "logits")]
+    [InlineData("TargetLogit", "targets")]
+    [InlineData("Entropy", "ArgMax")]
+    [InlineData("ArgMax", "logits")]
+    [InlineData("ArgMax", "targets")]
+    public void An_output_that_overlaps_another_or_what_is_read(string name, string other)
+    {
+        double[] memory = [.. Enumerable.Repeat((double)Untouched, 5)], logits = new double[12];
+        long[] targets = [0, 1, 2];
+        Action act = () =>
+        {
+            Span<double> logitsOf = other == "logits" ? logits : new double[12];
+            Span<long> targetsOf = other == "targets" ? targets : [0, 1, 2];
+            Span<double> shared = other switch
+            {
+                "logits" => logits.AsSpan(8, 4), // the last three and one between
+                "targets" => MemoryMarshal.Cast<long, double>(targets.AsSpan()),
+                _ => memory,
+            };
+            CrossEntropy.Forward(logitsOf, targetsOf, 4, new CrossEntropyOutputs
+            {
+                Loss = Of("Loss", shared),
+                LogSumExp = Of("LogSumExp", shared),
+                TargetLogit = Of("TargetLogit", shared),
+                Entropy = Of("Entropy", shared),
+                ArgMax = name == "ArgMax" ? MemoryMarshal.Cast<double, int>(shared)[..3]
+                    : other == "ArgMax" ? MemoryMarshal.Cast<double, int>(shared).Slice(4, 3)
+                    : default,
+            });
+        };
+
+        string otherName = other is "logits" or "targets" ? other : $"outputs.{other}";
+        act.Should().Throw<ArgumentException>().WithParameterName($"outputs.{name}")
+            .WithMessage($"outputs.{name} overlaps {otherName}; it needs memory of its own*");
+        memory.Should().OnlyContain(x => x == Untouched);
+        logits.Should().OnlyContain(x => x == 0);
+        targets.Should().Equal(0, 1, 2);
+
+        Span<double> Of(string output, Span<double> shared)
+            => output == name ? shared[..3] : output == other ? shared[^3..] : default;
+    }
+
+    [Fact]
+    public void Outputs_next_to_each_other_are_fine()
+    {
+        double[] memory = new double[6];
+
+        CrossEntropy.Forward(_logits, _targets, 4, new CrossEntropyOutputs { Loss = memory.AsSpan(3), Entropy = memory.AsSpan(0, 3) });
+
+        memory.Should().OnlyContain(x => x > 0);
+    }
+
     [Fact]
     public void Backward_inputs_of_another_length()
     {
@@ -265,6 +367,16 @@ public class BadInputTests
         inPlace.Should().Equal(_logits);
     }
 
+    private void RejectsTarget<TTarget>(TTarget target, object value, string message, int? ignoreIndex = -100)
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        Action act = () => PtxLoss.Compute(0, _logits, [TTarget.One, target, TTarget.One], 4, 1, new() { IgnoreIndex = ignoreIndex });
+
+        ArgumentOutOfRangeException thrown = act.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("targets").Which;
+        thrown.ActualValue.Should().Be(value);
+        thrown.Message.Split(" (Parameter")[0].Should().Match(message);
+    }
+
     /// <summary>Checks every entry that takes the arguments: all of them must reject, with the same words, and write nothing.</summary>
     private void Rejects(
         string parameter,
@@ -295,7 +407,7 @@ public class BadInputTests
         }
 
         _gradient.Should().OnlyContain(x => x == Untouched);
-        output.Should().OnlyContain(x => x == Untouched);
+        output.Should().NotContain(x => x != Untouched);
         inPlace.Should().Equal(_logits);
     }
 }

@@ -135,6 +135,15 @@ public class BadTensorTests
     }
 
     [Fact]
+    public void No_targets_for_logits()
+        => Rejects(
+            "targets",
+            "targets has the shape [0], but logits of shape [3, 7] needs [3]",
+            [3, 7],
+            [0],
+            options: new() { TokenWeights = new float[3] });
+
+    [Fact]
     public void Options_and_coefficients()
     {
         Rejects("options", "options.MaxDegreeOfParallelism is 0, but must be", [2, 3, 7], [2, 3], options: new() { MaxDegreeOfParallelism = 0 });
@@ -157,7 +166,7 @@ public class BadTensorTests
 
         foreach (Action call in calls)
         {
-            Throws(call, "options", "ShiftTargets needs tensors");
+            Throws(call, "options", "options.ShiftTargets is true, but must be false for spans, which do not say where a sequence ends; PtxLoss takes tensors.");
         }
     }
 

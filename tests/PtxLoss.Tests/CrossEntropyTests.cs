@@ -128,6 +128,24 @@ public class CrossEntropyTests
     }
 
     [Fact]
+    public void Options_that_reduce_the_losses_have_no_effect()
+    {
+        float[] logits = TestData.Logits(3 * 100, seed: 11), expected = new float[300], gradient = new float[300];
+        int[] targets = [99, 0, 50];
+        double[] loss = new double[3], logSumExp = new double[3], otherLoss = new double[3], scale = [1, 2, 3];
+        var options = new PtxLossOptions { Reduction = LossReduction.Sum, Denominator = 0, TokenWeights = new float[3] };
+
+        CrossEntropy.Forward(logits, targets, 100, new() { Loss = loss, LogSumExp = logSumExp });
+        CrossEntropy.Forward(
+            logits, targets, 100, new() { Loss = otherLoss }, options with { ZLossCoefficient = 0.1, AccumulateGradient = true });
+        CrossEntropy.Backward(logits, targets, 100, logSumExp, scale, expected);
+        CrossEntropy.Backward(logits, targets, 100, logSumExp, scale, gradient, options);
+
+        otherLoss.Should().Equal(loss);
+        gradient.ShouldBeIdentical(expected);
+    }
+
+    [Fact]
     public void Backward_takes_a_log_sum_exp_over_more_than_the_row()
     {
         // A slice of a larger vocabulary: the probabilities of the slice sum to less than 1.

@@ -67,13 +67,15 @@ public class GuardPageTests
                 using var gradient = new GuardedMemory<float>(values, atEnd);
                 using var targets = new GuardedMemory<int>(TestData.Targets(tokens, vocabularySize, seed: 2), atEnd);
                 using var loss = new GuardedMemory<double>(new double[tokens], atEnd);
+                using var logSumExp = new GuardedMemory<double>(new double[tokens], atEnd);
+                using var targetLogit = new GuardedMemory<double>(new double[tokens], atEnd);
                 using var entropy = new GuardedMemory<double>(new double[tokens], atEnd);
                 using var argMax = new GuardedMemory<int>(new int[tokens], atEnd);
                 var outputs = new CrossEntropyOutputs
                 {
                     Loss = loss.Span,
-                    LogSumExp = loss.Span,
-                    TargetLogit = loss.Span,
+                    LogSumExp = logSumExp.Span,
+                    TargetLogit = targetLogit.Span,
                     Entropy = entropy.Span,
                     ArgMax = argMax.Span,
                 };
@@ -81,7 +83,7 @@ public class GuardPageTests
                 PtxLoss.Compute(1, logits.Span, targets.Span, vocabularySize, 0.1);
                 PtxLoss.ComputeWithGradient(1, logits.Span, targets.Span, vocabularySize, 0.1, gradient.Span);
                 CrossEntropy.Forward(logits.Span, targets.Span, vocabularySize, outputs);
-                CrossEntropy.Backward(logits.Span, targets.Span, vocabularySize, loss.Span, entropy.Span, gradient.Span);
+                CrossEntropy.Backward(logits.Span, targets.Span, vocabularySize, logSumExp.Span, entropy.Span, gradient.Span);
                 PtxLoss.CountTokens(targets.Span);
                 PtxLoss.ComputeWithGradient(1, logits.Span, targets.Span, vocabularySize, 0.1, logits.Span);
             }

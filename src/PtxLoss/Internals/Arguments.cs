@@ -22,11 +22,17 @@ internal static class Arguments
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        OptionRanges.Check(options, targets.Length);
         CheckUnshifted(options);
         if (vocabularySize < 1)
         {
             throw new ArgumentOutOfRangeException(nameof(vocabularySize), vocabularySize, "vocabularySize must be at least 1.");
+        }
+
+        if (targets.IsEmpty && !logits.IsEmpty)
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant($"targets is empty, but logits holds {logits.Length} values, vocabularySize {vocabularySize} per target."),
+                nameof(targets));
         }
 
         long needed = (long)targets.Length * vocabularySize;
@@ -36,6 +42,8 @@ internal static class Arguments
                 FormattableString.Invariant($"logits holds {logits.Length} values, but {targets.Length} targets × vocabularySize {vocabularySize} need {needed}."),
                 nameof(logits));
         }
+
+        OptionRanges.Check(options, targets.Length);
     }
 
     /// <summary>Checks that targets, which are a span, are not to be shifted.</summary>
@@ -44,7 +52,7 @@ internal static class Arguments
         if (options.ShiftTargets)
         {
             throw new ArgumentException(
-                "ShiftTargets needs tensors: a span does not say where a sequence ends, the last dimension of a tensor does.",
+                "options.ShiftTargets is true, but must be false for spans, which do not say where a sequence ends; PtxLoss takes tensors.",
                 nameof(options));
         }
     }
@@ -70,10 +78,11 @@ internal static class Arguments
             {
                 long position = targets.PositionOf(token);
                 string indices = Shapes.IndexOf(position, shape);
-                string ignored = targets.IgnoreIndex is { } index ? $" and is not the ignored {index}" : "";
+                object value = targets[position] is char letter ? (int)letter : targets[position];
                 throw new ArgumentOutOfRangeException(
                     nameof(targets),
-                    FormattableString.Invariant($"targets[{indices}] is {targets[position]}, which is outside [0, {vocabularySize}){ignored}."));
+                    value,
+                    FormattableString.Invariant($"targets[{indices}] is {value}, which is outside [0, {vocabularySize}){NotIgnored<TTarget>(targets.IgnoreIndex)}"));
             }
 
             counted++;
@@ -127,11 +136,11 @@ internal static class Arguments
         CheckDisjoint(logitsGradient.Memory, targets.Memory, nameof(logitsGradient), nameof(targets));
     }
 
-    public static void CheckDisjoint(MemoryRange output, MemoryRange input, string outputName, string inputName)
+    public static void CheckDisjoint(MemoryRange output, MemoryRange other, string outputName, string otherName)
     {
-        if (output.Overlaps(input))
+        if (output.Overlaps(other))
         {
-            throw new ArgumentException($"{outputName} overlaps {inputName}, which is read while it is written.", outputName);
+            throw new ArgumentException($"{outputName} overlaps {otherName}; it needs memory of its own.", outputName);
         }
     }
 
@@ -141,5 +150,20 @@ internal static class Arguments
         {
             throw new ArgumentException(FormattableString.Invariant($"{name} has length {length}, but needs {needed} {unit}."), name);
         }
+    }
+
+    /// <summary>The end of a sentence about a target: that it is not the ignored one, which its type may not hold at all.</summary>
+    private static string NotIgnored<TTarget>(int? ignoreIndex)
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        if (ignoreIndex is not { } index)
+        {
+            return ".";
+        }
+
+        string hint = int.CreateSaturating(TTarget.CreateSaturating(index)) == index
+            ? ""
+            : FormattableString.Invariant($" {typeof(TTarget).Name} cannot be {index}; set IgnoreIndex to a value it can hold.");
+        return FormattableString.Invariant($" and is not the ignored {index}.{hint}");
     }
 }

@@ -37,7 +37,7 @@ internal static class OptionRanges
         if (!isInRange)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(options), FormattableString.Invariant($"options.{option} is {value}, but must be {range}."));
+                nameof(options), value, FormattableString.Invariant($"options.{option} is {value}, but must be {range}."));
         }
     }
 }

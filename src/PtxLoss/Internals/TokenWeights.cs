@@ -20,6 +20,7 @@ internal static class TokenWeights
             {
                 throw new ArgumentOutOfRangeException(
                     nameof(options),
+                    weights[token],
                     FormattableString.Invariant($"options.TokenWeights[{token}] is {weights[token]}, but must be finite and at least 0."));
             }
         }
