@@ -13,21 +13,28 @@ namespace PtxLosses;
 /// <para>Of the options, <see cref="PtxLossOptions.IgnoreIndex"/>, <see cref="PtxLossOptions.LabelSmoothing"/>,
 /// <see cref="PtxLossOptions.LogitSoftCap"/> and <see cref="PtxLossOptions.MaxDegreeOfParallelism"/> apply, to <see cref="Backward"/>
 /// also <see cref="PtxLossOptions.ZLossCoefficient"/> and <see cref="PtxLossOptions.AccumulateGradient"/>; those that reduce the
-/// losses to one number do not.</para>
+/// losses to one number do not. <see cref="PtxLossOptions.ShiftTargets"/> is refused: it takes tensors, these are spans.</para>
 /// </remarks>
 public static class CrossEntropy
 {
     /// <summary>Computes, in one pass over the logits, every output whose span is not empty.</summary>
+    /// <remarks>
+    /// Without effect here: <see cref="PtxLossOptions.Reduction"/>, <see cref="PtxLossOptions.Denominator"/>,
+    /// <see cref="PtxLossOptions.TokenWeights"/>, <see cref="PtxLossOptions.ZLossCoefficient"/> and
+    /// <see cref="PtxLossOptions.AccumulateGradient"/>. All the same, each must be in its range.
+    /// </remarks>
     /// <typeparam name="TLogit"><see cref="float"/>, <see cref="double"/>, <see cref="Half"/> or <see cref="BFloat16"/>.</typeparam>
     /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
     /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
     /// <param name="vocabularySize">The length of a row, at least 1.</param>
-    /// <param name="outputs">The spans to fill, each empty or <c>[tokens]</c>.</param>
+    /// <param name="outputs">
+    /// The spans to fill, each empty or <c>[tokens]</c>, disjoint from each other and from what is read.
+    /// </param>
     /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
     /// <exception cref="ArgumentException">
-    /// Lengths disagree, a target is out of range, the vocabulary is empty, an option is out of range, or the logits' type is not
-    /// supported. Nothing has been written.
+    /// Lengths disagree, a target is out of range, the vocabulary is empty, an option is out of range, an output overlaps another
+    /// or what is read, or the logits' type is not supported. Nothing has been written.
     /// </exception>
     public static unsafe void Forward<TLogit, TTarget>(
         ReadOnlySpan<TLogit> logits,
@@ -92,15 +99,25 @@ public static class CrossEntropy
     /// Writes <c>∂(Σ_t tokenScale[t] · (loss_t + β·logSumExp_t²)) / ∂logits</c>, without options
     /// <c>tokenScale[t] · (softmax(x_t) − onehot(y_t))</c>, from log-sum-exps that are known already.
     /// </summary>
+    /// <remarks>
+    /// Without effect here: <see cref="PtxLossOptions.Reduction"/>, <see cref="PtxLossOptions.Denominator"/> and
+    /// <see cref="PtxLossOptions.TokenWeights"/>, whose part <paramref name="tokenScale"/> takes. All the same, each must be in its
+    /// range.
+    /// </remarks>
     /// <typeparam name="TLogit"><see cref="float"/>, <see cref="double"/>, <see cref="Half"/> or <see cref="BFloat16"/>.</typeparam>
     /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
     /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
     /// <param name="vocabularySize">The length of a row, at least 1.</param>
-    /// <param name="logSumExp">The log-sum-exp of each row, <c>[tokens]</c>, as <see cref="Forward"/> gives it.</param>
+    /// <param name="logSumExp">
+    /// The log-sum-exp of each row, <c>[tokens]</c>: from <see cref="Forward"/> with the same
+    /// <see cref="PtxLossOptions.LogitSoftCap"/>, or, where these logits are a shard of the vocabulary, that of the whole row.
+    /// </param>
     /// <param name="tokenScale">What each token's loss counts, <c>[tokens]</c>.</param>
     /// <param name="logitsGradient">
-    /// The gradient, <c>[tokens × vocabularySize]</c>: exactly the memory of the logits (in place) or disjoint from it.
+    /// Receives the gradient, 0 in the rows of ignored tokens and of those of scale 0; with
+    /// <see cref="PtxLossOptions.AccumulateGradient"/> it is added to what is there, and those rows stay as they are.
+    /// <c>[tokens × vocabularySize]</c>: exactly the memory of the logits (in place, without accumulation) or disjoint from it.
     /// </param>
     /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
     /// <exception cref="ArgumentException">

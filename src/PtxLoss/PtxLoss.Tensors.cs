@@ -89,10 +89,11 @@ public static partial class PtxLoss
     /// </param>
     /// <param name="ptxCoefficient">γ, finite.</param>
     /// <param name="logitsGradient">
-    /// Receives <c>∂Total/∂logits</c>, <c>γ/N · (softmax(x_t) − onehot(y_t))</c>; rows of tokens that count nowhere become 0. Shaped
-    /// like the logits, of any strides that keep its rows apart, with 1 in the last dimension. Either exactly the logits' memory,
-    /// with their strides (in place), or disjoint from it; with the logits' strides it may also lie in the gaps between their rows.
-    /// Elements between its own rows are left alone.
+    /// Receives <c>∂Total/∂logits</c>, without options <c>γ/N · (softmax(x_t) − onehot(y_t))</c>; rows of tokens that add nothing
+    /// become 0. With <see cref="PtxLossOptions.AccumulateGradient"/> it is added to what is there, and those rows stay as they are.
+    /// Shaped like the logits, of any strides that keep its rows apart, with 1 in the last dimension. Either exactly the logits'
+    /// memory, with their strides (in place, without accumulation), or disjoint from it; with the logits' strides it may also lie
+    /// in the gaps between their rows. Elements between its own rows are left alone.
     /// </param>
     /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
     /// <returns>The total and its parts. Zero tokens, or only ignored ones, give <paramref name="rlLoss"/> as the total.</returns>

@@ -9,13 +9,14 @@ namespace PtxLosses;
 /// pretraining.
 /// </summary>
 /// <remarks>
-/// <para>Logits are row-major, <c>[tokens × vocabularySize]</c>, of type <see cref="float"/> or <see cref="double"/>; targets
-/// are ids of any integer type, one per token. Both may be spans, or tensors with strides. Losses are in nats.</para>
+/// <para>Logits are row-major, <c>[tokens × vocabularySize]</c>, of type <see cref="float"/>, <see cref="double"/>,
+/// <see cref="Half"/> or <see cref="BFloat16"/>; targets are ids of any integer type, one per token. Both may be spans, or tensors
+/// with strides. Losses are in nats.</para>
 /// <para>Source: Ouyang et al., "Training language models to follow instructions with human feedback" (InstructGPT), 2022,
 /// equation 2, with the text's term taken as a mean over tokens.</para>
 /// <para>A −inf logit adds nothing and gets gradient 0; a target at −inf makes its loss +inf. NaN, +inf or a row of only −inf
-/// make the token's loss, and so the total, NaN; so does an infinite loss times a γ of 0. Results are bit-identical for any number of threads. All members may be called
-/// from many threads at once.</para>
+/// make the token's loss, and so the total, NaN; so does an infinite loss times a γ of 0. Results are bit-identical for any number
+/// of threads. All members may be called from many threads at once.</para>
 /// </remarks>
 public static partial class PtxLoss
 {
@@ -53,8 +54,9 @@ public static partial class PtxLoss
     /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
     /// <param name="ptxCoefficient">γ, finite.</param>
     /// <param name="logitsGradient">
-    /// Receives <c>∂Total/∂logits</c>, <c>γ/N · (softmax(x_t) − onehot(y_t))</c>; rows of ignored tokens become 0. Shaped like
-    /// the logits: exactly their memory (in place) or disjoint from it.
+    /// Receives <c>∂Total/∂logits</c>, without options <c>γ/N · (softmax(x_t) − onehot(y_t))</c>; rows of tokens that add nothing
+    /// become 0. With <see cref="PtxLossOptions.AccumulateGradient"/> it is added to what is there, and those rows stay as they are.
+    /// Shaped like the logits: exactly their memory (in place, without accumulation) or disjoint from it.
     /// </param>
     /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
     /// <returns>The total and its parts. Zero tokens, or only ignored ones, give <paramref name="rlLoss"/> as the total.</returns>

@@ -32,6 +32,10 @@ public sealed record PtxLossOptions
     /// tokens that are not ignored. A token of weight 0 adds nothing and its logits are not read, but
     /// <see cref="PtxLossResult.TokenCount"/> includes it. Empty (the default): each token counts once.
     /// </summary>
+    /// <remarks>
+    /// For tensors the order is row-major over the targets' shape, whatever their strides. Being <see cref="ReadOnlyMemory{T}"/>, they
+    /// are managed memory; native memory needs a <see cref="System.Buffers.MemoryManager{T}"/>.
+    /// </remarks>
     public ReadOnlyMemory<float> TokenWeights { get; init; }
 
     /// <summary>
@@ -76,6 +80,10 @@ public sealed record PtxLossOptions
     /// then stay as they are. Not possible in place, where that memory holds the logits. Default <see langword="false"/>: it is
     /// overwritten.
     /// </summary>
+    /// <remarks>
+    /// In 16 bits the sum is rounded at each call, and stops growing after hundreds of micro-batches (<see cref="BFloat16"/>) or
+    /// thousands (<see cref="Half"/>): add up few, or use <see cref="float"/> logits and gradients.
+    /// </remarks>
     public bool AccumulateGradient { get; init; }
 
     /// <summary>

@@ -27,14 +27,17 @@ public readonly record struct PtxLossResult
     public double PtxCoefficient { get; }
 
     /// <summary>
-    /// The cross-entropy of the text in nats, not multiplied by γ: its mean over the tokens that count, or its sum, as
-    /// <see cref="PtxLossOptions.Reduction"/> says. Label smoothing is included, the z-loss is not. 0 when no token counts.
+    /// The cross-entropy of the text in nats, not multiplied by γ: its mean over the tokens that count, by their
+    /// <see cref="PtxLossOptions.TokenWeights"/>, or its sum, as <see cref="PtxLossOptions.Reduction"/> says; with a
+    /// <see cref="PtxLossOptions.Denominator"/>, this call's part of the mean. Label smoothing is included, the z-loss is not. 0 when
+    /// no token counts.
     /// </summary>
     public double LanguageModelLoss { get; }
 
     /// <summary>
-    /// The square of the log-sum-exp, in nats², not multiplied by <see cref="PtxLossOptions.ZLossCoefficient"/>: its mean or sum over
-    /// the tokens, as in <see cref="LanguageModelLoss"/>. 0 when that coefficient is 0 or no token counts.
+    /// The square of the log-sum-exp, in nats², not multiplied by <see cref="PtxLossOptions.ZLossCoefficient"/>: its mean, by
+    /// weights, or sum over the tokens, as in <see cref="LanguageModelLoss"/>; with a <see cref="PtxLossOptions.Denominator"/>, this
+    /// call's part of the mean. 0 when that coefficient is 0 or no token counts.
     /// </summary>
     public double ZLoss { get; }
 
