@@ -63,26 +63,15 @@ public static class CrossEntropy
             var logitRows = new LogitRows<TLogit>(logitsStart, targets.Length, vocabularySize);
             var targetRows = new TargetRows<TTarget>(targetsStart, targets.Length, options.IgnoreIndex);
             Arguments.CheckTargets(in targetRows, vocabularySize, shape: [targets.Length]);
-            CheckDisjoint(
+            Arguments.CheckDisjoint(
                 [
-                    MemoryRange.Of(loss, outputs.Loss.Length),
-                    MemoryRange.Of(logSumExp, outputs.LogSumExp.Length),
-                    MemoryRange.Of(targetLogit, outputs.TargetLogit.Length),
-                    MemoryRange.Of(entropy, outputs.Entropy.Length),
-                    MemoryRange.Of(argMax, outputs.ArgMax.Length),
-                    logitRows.Memory,
-                    targetRows.Memory,
+                    (MemoryRange.Of(loss, outputs.Loss.Length), "outputs.Loss"),
+                    (MemoryRange.Of(logSumExp, outputs.LogSumExp.Length), "outputs.LogSumExp"),
+                    (MemoryRange.Of(targetLogit, outputs.TargetLogit.Length), "outputs.TargetLogit"),
+                    (MemoryRange.Of(entropy, outputs.Entropy.Length), "outputs.Entropy"),
+                    (MemoryRange.Of(argMax, outputs.ArgMax.Length), "outputs.ArgMax"),
                 ],
-                [
-                    "outputs.Loss",
-                    "outputs.LogSumExp",
-                    "outputs.TargetLogit",
-                    "outputs.Entropy",
-                    "outputs.ArgMax",
-                    nameof(logits),
-                    nameof(targets),
-                ],
-                outputs: 5);
+                [(logitRows.Memory, nameof(logits)), (targetRows.Memory, nameof(targets))]);
             var pass = new RowPass<TLogit, TTarget>(kernel, in logitRows, in targetRows, new RowOptions(options))
             {
                 Loss = loss,
@@ -161,18 +150,6 @@ public static class CrossEntropy
             };
             pass.WriteGradientTo(in gradientRows);
             RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
-        }
-    }
-
-    /// <summary>Checks each of the outputs, which come first, against all that comes behind it.</summary>
-    private static void CheckDisjoint(ReadOnlySpan<MemoryRange> ranges, ReadOnlySpan<string> names, int outputs)
-    {
-        for (int i = 0; i < outputs; i++)
-        {
-            for (int j = i + 1; j < ranges.Length; j++)
-            {
-                Arguments.CheckDisjoint(ranges[i], ranges[j], names[i], names[j]);
-            }
         }
     }
 

@@ -91,4 +91,12 @@ public sealed record PtxLossOptions
     /// cores, or at least 1. With 1 the call stays on the calling thread and allocates nothing. Results do not depend on it.
     /// </summary>
     public int MaxDegreeOfParallelism { get; init; } = -1;
+
+    /// <summary>
+    /// The most working memory that <c>ComputeFromHidden</c> and <c>ComputeFromHiddenWithGradient</c> take beyond what they are given, in
+    /// bytes: default 64 MB. It holds the logits of some tokens at a time, 4 bytes each, and some 0.8 MB for each thread, of which
+    /// a quarter of it takes no more than it has room for. More makes them faster, as far as there are tokens.
+    /// </summary>
+    /// <remarks>The least is what one token on one thread needs: about 1 MB and 4 · (vocabulary + 2 · d) bytes.</remarks>
+    public long MaxScratchBytes { get; init; } = 64 << 20;
 }

@@ -120,6 +120,39 @@ public class GuardPageTests
         }
     }
 
+    [Fact]
+    public void Hidden_states_and_all_that_goes_with_them_end_with_their_last_row()
+    {
+        if (!GuardedMemory<float>.IsSupported)
+        {
+            return;
+        }
+
+        foreach ((int tokens, int hiddenSize, int vocabularySize) in new[] { (1, 2, 2), (13, 17, 33), (25, 400, 65), (7, 64, 1003) })
+        {
+            foreach (bool atEnd in new[] { false, true })
+            {
+                using var hidden = Matrix(tokens);
+                using var hiddenGradient = Matrix(tokens);
+                using var weight = Matrix(vocabularySize);
+                using var weightGradient = Matrix(vocabularySize);
+                using var bias = new GuardedMemory<float>(new float[vocabularySize], atEnd);
+                using var biasGradient = new GuardedMemory<float>(new float[vocabularySize], atEnd);
+                using var targets = new GuardedMemory<int>(new int[tokens], atEnd);
+
+                PtxLoss.ComputeFromHiddenWithGradient<int>(
+                    0, Rows(hidden, tokens), Rows(weight, vocabularySize), targets.Span, 1,
+                    Rows(hiddenGradient, tokens), Rows(weightGradient, vocabularySize), null, bias.Span, biasGradient.Span);
+
+                GuardedMemory<float> Matrix(int rows)
+                    => new(TestData.Logits(((rows - 1) * (hiddenSize + 3)) + hiddenSize, seed: rows, spread: 1), atEnd);
+            }
+
+            TensorSpan<float> Rows(GuardedMemory<float> memory, int rows)
+                => new(memory.Span, [rows, hiddenSize], [rows == 1 ? 0 : hiddenSize + 3, 1]);
+        }
+    }
+
     private static IEnumerable<int> Lengths()
         => Enumerable.Range(1, 258).Concat([1023, 1024, 1025, 1039, 2047, 2048, 2049, 4095, 5003, 32_768, 32_769, 50_257]);
 }

@@ -136,6 +136,25 @@ internal static class Arguments
         CheckDisjoint(logitsGradient.Memory, targets.Memory, nameof(logitsGradient), nameof(targets));
     }
 
+    /// <summary>Checks each of the outputs against the others and against the inputs.</summary>
+    public static void CheckDisjoint(
+        ReadOnlySpan<(MemoryRange Memory, string Name)> outputs, ReadOnlySpan<(MemoryRange Memory, string Name)> inputs)
+    {
+        for (int i = 0; i < outputs.Length; i++)
+        {
+            CheckDisjoint(outputs[i], outputs[(i + 1)..]);
+            CheckDisjoint(outputs[i], inputs);
+        }
+
+        static void CheckDisjoint((MemoryRange Memory, string Name) output, ReadOnlySpan<(MemoryRange Memory, string Name)> others)
+        {
+            foreach ((MemoryRange memory, string name) in others)
+            {
+                Arguments.CheckDisjoint(output.Memory, memory, output.Name, name);
+            }
+        }
+    }
+
     public static void CheckDisjoint(MemoryRange output, MemoryRange other, string outputName, string otherName)
     {
         if (output.Overlaps(other))

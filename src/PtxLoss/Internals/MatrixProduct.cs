@@ -15,6 +15,9 @@ internal static unsafe class MatrixProduct
     /// <summary>The kernels that can run on this machine, best first.</summary>
     public static IReadOnlyList<ProductKernel> Kernels { get; } = MakeKernels();
 
+    /// <summary>Rows of C that are computed at a time.</summary>
+    public static int TileRows => Kernels[0].TileRows;
+
     /// <summary>Floats of scratch memory that a product on as many threads needs.</summary>
     public static long ScratchLength(int threads) => ScratchLength(Kernels[0], threads);
 

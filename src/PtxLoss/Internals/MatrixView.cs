@@ -13,6 +13,11 @@ internal readonly unsafe struct MatrixView(float* start, long rows, long columns
 
     public long ColumnStride => columnStride;
 
+    public bool IsEmpty => rows == 0 || columns == 0;
+
+    /// <summary>From the first element to the last, with what is between them, for a matrix whose rows are contiguous.</summary>
+    public MemoryRange Memory => MemoryRange.Of(start, IsEmpty ? 0 : ((rows - 1) * rowStride) + columns);
+
     public MatrixView Transposed => new(start, columns, rows, columnStride, rowStride);
 
     /// <summary>The part that starts at a row and a column and ends, at the latest, where the matrix does.</summary>
@@ -23,4 +28,16 @@ internal readonly unsafe struct MatrixView(float* start, long rows, long columns
             Math.Min(columnCount, columns - column),
             rowStride,
             columnStride);
+
+    /// <summary>A row, for a matrix whose rows are contiguous.</summary>
+    public Span<float> Row(long row) => new(start + (row * rowStride), (int)columns);
+
+    /// <summary>Makes all rows 0, for a matrix whose rows are contiguous.</summary>
+    public void Clear()
+    {
+        for (long row = 0; row < rows; row++)
+        {
+            Row(row).Clear();
+        }
+    }
 }

@@ -1,0 +1,190 @@
+using System.Numerics;
+using System.Numerics.Tensors;
+
+namespace PtxLosses.Internals;
+
+/// <summary>
+/// The loss of logits = hidden · weightᵀ + bias, and its gradients, for as many tokens at a time as there is room for logits: these are
+/// computed, turned into their own gradient in place by the pass that every call takes, and multiplied with weight and hidden
+/// states. Tokens that count nowhere are left out before anything is multiplied. All memory is validated and pinned.
+/// </summary>
+internal sealed unsafe class FusedHead<TTarget>
+    where TTarget : unmanaged, IBinaryInteger<TTarget>
+{
+    /// <summary>Columns of the logits' gradient that a thread adds up at a time: their sums stay in its cache.</summary>
+    private const int ColumnsAtATime = 1024;
+
+    /// <summary>[tokens × d].</summary>
+    public required MatrixView Hidden { get; init; }
+
+    /// <summary>[vocabulary × d].</summary>
+    public required MatrixView Weight { get; init; }
+
+    /// <summary>[vocabulary], or null.</summary>
+    public required float* Bias { get; init; }
+
+    public required TargetRows<TTarget> Targets { get; init; }
+
+    /// <summary>[tokens], or null.</summary>
+    public required float* TokenWeights { get; init; }
+
+    /// <summary>Like <see cref="Hidden"/>, or empty where it is not wanted.</summary>
+    public required MatrixView HiddenGradient { get; init; }
+
+    /// <summary>Like <see cref="Weight"/>, or empty.</summary>
+    public required MatrixView WeightGradient { get; init; }
+
+    /// <summary>Like <see cref="Bias"/>.</summary>
+    public required float* BiasGradient { get; init; }
+
+    public required PtxLossOptions Options { get; init; }
+
+    /// <summary>∂(what is differentiated) / ∂(the loss of a token that counts once).</summary>
+    public required double Scale { get; init; }
+
+    private int VocabularySize => (int)Weight.Rows;
+
+    /// <summary>Checks that what is written has no memory in common with anything else.</summary>
+    public void CheckMemory()
+        => Arguments.CheckDisjoint(
+            [
+                (HiddenGradient.Memory, "hiddenGradient"),
+                (WeightGradient.Memory, "weightGradient"),
+                (MemoryRange.Of(BiasGradient, BiasGradient == null ? 0 : VocabularySize), "biasGradient"),
+            ],
+            [
+                (Hidden.Memory, "hidden"),
+                (Weight.Memory, "weight"),
+                (MemoryRange.Of(Bias, Bias == null ? 0 : VocabularySize), "bias"),
+                (Targets.Memory, "targets"),
+                (MemoryRange.Of(TokenWeights, TokenWeights == null ? 0 : Targets.Count), "options.TokenWeights"),
+            ]);
+
+    /// <summary>Computes the sums of the losses, and the gradients.</summary>
+    public TokenLosses Run(HeadScratch scratch)
+    {
+        long[] tokens = new long[scratch.TokensPerPart], targets = new long[scratch.TokensPerPart];
+        float[] weights = new float[scratch.TokensPerPart];
+        TokenLosses sums = default;
+        long next = 0;
+        bool adds = Options.AccumulateGradient;
+        int count;
+        while ((count = Gather(ref next, scratch.Hidden, tokens, targets, weights)) > 0)
+        {
+            MatrixView hidden = scratch.Hidden.Block(0, 0, count, Hidden.Columns);
+            MatrixView logits = scratch.Logits.Block(0, 0, count, VocabularySize);
+            ComputeLogits(in hidden, in logits, scratch);
+            sums += Reduce(in logits, targets, weights);
+            Differentiate(in logits, in hidden, tokens, adds, scratch);
+            adds = true;
+        }
+
+        if (!adds)
+        {
+            WeightGradient.Clear();
+            new Span<float>(BiasGradient, BiasGradient == null ? 0 : VocabularySize).Clear();
+        }
+
+        return sums;
+    }
+
+    /// <summary>Copies the hidden states of the next tokens that count, as many as there is room for.</summary>
+    private int Gather(ref long next, in MatrixView hidden, long[] tokens, long[] targets, float[] weights)
+    {
+        int count = 0;
+        for (; next < Targets.Count && count < tokens.Length; next++)
+        {
+            float weight = TokenWeights == null ? 1 : TokenWeights[next];
+            if (Targets.Counts(next, out long target) && weight != 0)
+            {
+                Hidden.Row(next).CopyTo(hidden.Row(count));
+                (tokens[count], targets[count], weights[count]) = (next, target, weight);
+                count++;
+            }
+            else if (!HiddenGradient.IsEmpty && !Options.AccumulateGradient)
+            {
+                HiddenGradient.Row(next).Clear();
+            }
+        }
+
+        return count;
+    }
+
+    private void ComputeLogits(in MatrixView hidden, in MatrixView logits, HeadScratch scratch)
+    {
+        for (long token = 0; token < logits.Rows && Bias != null; token++)
+        {
+            new ReadOnlySpan<float>(Bias, VocabularySize).CopyTo(logits.Row(token));
+        }
+
+        MatrixProduct.Multiply(hidden, Weight.Transposed, logits, adds: Bias != null, scratch.Threads, scratch.Panels);
+    }
+
+    /// <summary>Sums the losses and, where a gradient is wanted, turns the logits into theirs.</summary>
+    private TokenLosses Reduce(in MatrixView logits, long[] targets, float[] weights)
+    {
+        fixed (long* targetsStart = targets)
+        fixed (float* weightsStart = weights)
+        {
+            var rows = new LogitRows<float>(logits.Start, new RowOffsets(logits.Rows, logits.RowStride), VocabularySize);
+            var targetRows = new TargetRows<long>(targetsStart, logits.Rows, ignoreIndex: null);
+            var options = new RowOptions(Options with { AccumulateGradient = false });
+            var pass = new RowPass<float, long>(RowKernels.For<float>(logits: default), in rows, in targetRows, options)
+            {
+                TokenWeights = TokenWeights == null ? null : weightsStart,
+                Scale = Scale,
+            };
+            if (!HiddenGradient.IsEmpty || !WeightGradient.IsEmpty || BiasGradient != null)
+            {
+                pass.WriteGradientTo(in rows);
+            }
+
+            return RowScheduler.Run(pass, Options.MaxDegreeOfParallelism);
+        }
+    }
+
+    private void Differentiate(in MatrixView logitsGradient, in MatrixView hidden, long[] tokens, bool adds, HeadScratch scratch)
+    {
+        if (!HiddenGradient.IsEmpty)
+        {
+            MatrixView gradient = scratch.HiddenGradient.Block(0, 0, hidden.Rows, hidden.Columns);
+            MatrixProduct.Multiply(logitsGradient, Weight, gradient, adds: false, scratch.Threads, scratch.Panels);
+            for (int i = 0; i < gradient.Rows; i++)
+            {
+                Add(gradient.Row(i), HiddenGradient.Row(tokens[i]), Options.AccumulateGradient);
+            }
+        }
+
+        if (!WeightGradient.IsEmpty)
+        {
+            MatrixProduct.Multiply(logitsGradient.Transposed, hidden, WeightGradient, adds, scratch.Threads, scratch.Panels);
+        }
+
+        if (BiasGradient != null)
+        {
+            AddUpTokens(logitsGradient, adds, scratch.Threads);
+        }
+    }
+
+    private void AddUpTokens(MatrixView logitsGradient, bool adds, int threads)
+        => SharedLoop.Run(Segments.Count(VocabularySize, ColumnsAtATime), threads, block =>
+        {
+            var sums = Segments.Slice(new Span<float>(BiasGradient, VocabularySize), (int)block, ColumnsAtATime);
+            for (long token = 0; token < logitsGradient.Rows; token++)
+            {
+                Add(Segments.Slice(logitsGradient.Row(token), (int)block, ColumnsAtATime), sums, adds || token > 0);
+            }
+        });
+
+    private static void Add(ReadOnlySpan<float> values, Span<float> destination, bool adds)
+    {
+        if (adds)
+        {
+            TensorPrimitives.Add(destination, values, destination);
+        }
+        else
+        {
+            values.CopyTo(destination);
+        }
+    }
+}

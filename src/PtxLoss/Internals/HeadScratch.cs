@@ -1,0 +1,105 @@
+using System.Runtime.InteropServices;
+
+namespace PtxLosses.Internals;
+
+/// <summary>
+/// The working memory of a fused head, within <see cref="PtxLossOptions.MaxScratchBytes"/>: the logits of as many tokens as there is
+/// room for, what goes with each of them, and the panels of matrix products.
+/// </summary>
+internal sealed unsafe class HeadScratch : IDisposable
+{
+    private const int Line = 64;
+
+    /// <summary>
+    /// One part in so many is for panels, of which each thread has its own: the room for tokens must not depend on the threads,
+    /// for the sums of a gradient depend on how many tokens there are at a time.
+    /// </summary>
+    private const int PartsPerPartOfPanels = 4;
+
+    private byte* _memory;
+
+    /// <summary>Takes the memory that so many tokens need, or as many of them as there is room for.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no room for one token.</exception>
+    public HeadScratch(long tokens, int vocabularySize, int hiddenSize, PtxLossOptions options)
+    {
+        (long tokenBytes, long panelBytes) = (TokenBytes(vocabularySize, hiddenSize), PanelBytes(threads: 1));
+        long least = Needed(tokens: 1, vocabularySize, hiddenSize);
+        if (options.MaxScratchBytes < least)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(options),
+                options.MaxScratchBytes,
+                FormattableString.Invariant($"options.MaxScratchBytes is {options.MaxScratchBytes}, but a vocabulary of {vocabularySize} needs at least {least}."));
+        }
+
+        long roomForPanels = Math.Max(options.MaxScratchBytes / PartsPerPartOfPanels, panelBytes);
+        Threads = (int)Math.Clamp(
+            roomForPanels / panelBytes,
+            1,
+            options.MaxDegreeOfParallelism < 0 ? Environment.ProcessorCount : options.MaxDegreeOfParallelism);
+
+        // As even as can be, in whole tiles.
+        long tile = MatrixProduct.TileRows;
+        long most = Math.Min((options.MaxScratchBytes - roomForPanels) / tokenBytes, int.MaxValue);
+        most -= most > tile ? most % tile : 0;
+        tokens = Math.Max(1, tokens);
+        long parts = Quotient(tokens, most);
+        TokensPerPart = (int)Math.Min(most, Quotient(Quotient(tokens, parts), tile) * tile);
+
+        Bytes = (TokensPerPart * tokenBytes) + PanelBytes(Threads);
+        byte* next = _memory = (byte*)NativeMemory.AlignedAlloc((nuint)Bytes, Line);
+        Logits = Take(TokensPerPart, vocabularySize, RowStride(vocabularySize));
+        Hidden = Take(TokensPerPart, hiddenSize, RowStride(hiddenSize));
+        HiddenGradient = Take(TokensPerPart, hiddenSize, RowStride(hiddenSize));
+        Panels = (float*)next;
+
+        MatrixView Take(long rows, int columns, long rowStride)
+        {
+            var matrix = new MatrixView((float*)next, rows, columns, rowStride);
+            next += rows * rowStride * sizeof(float);
+            return matrix;
+        }
+    }
+
+    public long Bytes { get; }
+
+    public int TokensPerPart { get; }
+
+    public int Threads { get; }
+
+    public MatrixView Logits { get; }
+
+    public MatrixView Hidden { get; }
+
+    public MatrixView HiddenGradient { get; }
+
+    public float* Panels { get; }
+
+    /// <summary>What so many tokens need at a time.</summary>
+    public static long Needed(int tokens, int vocabularySize, int hiddenSize)
+    {
+        long forTokens = tokens * TokenBytes(vocabularySize, hiddenSize);
+        return forTokens + Math.Max(PanelBytes(threads: 1), (forTokens / (PartsPerPartOfPanels - 1)) + PartsPerPartOfPanels);
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(_memory);
+        _memory = null;
+    }
+
+    private static long TokenBytes(int vocabularySize, int hiddenSize)
+        => (RowStride(vocabularySize) + (2 * RowStride(hiddenSize))) * sizeof(float);
+
+    private static long PanelBytes(int threads) => MatrixProduct.ScratchLength(threads) * sizeof(float);
+
+    /// <summary>Rows start at a line, and not at a power of 2 from each other, where they would share the same few places of a cache.</summary>
+    private static long RowStride(int columns)
+    {
+        const int floats = Line / sizeof(float);
+        return (Quotient(columns, floats) + 1) * floats;
+    }
+
+    /// <summary>Rounded up.</summary>
+    private static long Quotient(long dividend, long divisor) => (dividend + divisor - 1) / divisor;
+}

@@ -1,0 +1,144 @@
+using System.Numerics.Tensors;
+
+namespace PtxLosses.Tests;
+
+/// <summary>Bad calls from hidden states get an exception that names the argument and what was wrong, before anything is written.</summary>
+public class BadHeadTests
+{
+    private const float Untouched = 42;
+    private readonly float[] _memory = [.. Enumerable.Repeat(Untouched, 200)];
+    private readonly int[] _targets = [0, 1, 2];
+
+    [Theory]
+    [InlineData(new[] { 12 }, "hidden has the shape [12], but needs two dimensions, [tokens, d]")]
+    [InlineData(new[] { 3, 2, 2 }, "hidden has the shape [3, 2, 2], but needs two dimensions, [tokens, d]")]
+    [InlineData(new[] { 3, 0 }, "hidden has the shape [3, 0]; its last dimension must be from 1 to 2147483647")]
+    public void Hidden_states_of_another_shape(int[] shape, string message) => Rejects("hidden", message, hidden: shape);
+
+    [Theory]
+    [InlineData(new[] { 20 }, "weight has the shape [20], but needs two dimensions, [vocabulary, d]")]
+    [InlineData(new[] { 5, 3 }, "weight has the shape [5, 3], but hidden has [3, 4]; their last dimensions must be equal")]
+    [InlineData(new[] { 0, 4 }, "weight has the shape [0, 4]; its first dimension, the vocabulary, must be from 1 to 2147483647")]
+    public void A_weight_of_another_shape(int[] shape, string message) => Rejects("weight", message, weight: shape);
+
+    [Fact]
+    public void A_last_dimension_that_is_not_dense()
+    {
+        Rejects("hidden", "hidden has the strides [8, 2]; in the last dimension the stride must be 1", hiddenStrides: [8, 2]);
+        Rejects("weight", "weight has the strides [1, 5]; in the last dimension the stride must be 1", weightStrides: [1, 5]);
+        Rejects("hiddenGradient", "hiddenGradient has the strides [8, 2]; in the last dimension", hiddenGradientStrides: [8, 2]);
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void Targets_of_another_length(int length)
+        => Rejects("targets", $"targets has length {length}, but hidden of shape [3, 4] needs one per token", targets: new int[length]);
+
+    [Theory]
+    [InlineData(5)]
+    [InlineData(-1)]
+    public void A_target_outside_the_vocabulary(int target)
+        => Rejects("targets", $"targets[1] is {target}, which is outside [0, 5) and is not the ignored -100", targets: [0, target, 2]);
+
+    [Fact]
+    public void A_bias_of_another_length()
+    {
+        Rejects("bias", "bias has length 4, but needs 5 values, one per id of the vocabulary, or none", bias: 4);
+        Rejects("biasGradient", "biasGradient has length 6, but needs 5 values", biasGradient: 6);
+    }
+
+    [Fact]
+    public void A_gradient_of_another_shape()
+    {
+        Rejects("hiddenGradient", "hiddenGradient has the shape [4, 3], but hidden has [3, 4]", hiddenGradient: [4, 3]);
+        Rejects("weightGradient", "weightGradient has the shape [20], but weight has [5, 4]", weightGradient: [20]);
+        Rejects(
+            "weightGradient",
+            "weightGradient has the strides [0, 1], so that its rows overlap each other",
+            weightGradientStrides: [0, 1]);
+    }
+
+    [Fact]
+    public void Options_and_coefficients()
+    {
+        Rejects("options", "options.MaxDegreeOfParallelism is 0, but must be", options: new() { MaxDegreeOfParallelism = 0 });
+        Rejects("options", "options.TokenWeights has length 2, but must have 3", options: new() { TokenWeights = new float[2] });
+        Rejects("options", "ShiftTargets", options: new() { ShiftTargets = true });
+        Rejects("ptxCoefficient", "ptxCoefficient must be finite", coefficient: double.NaN);
+        foreach (long tooLittle in new[] { -1, 0, HeadScratch.Needed(1, 5, 4) - 1 })
+        {
+            Rejects(
+                "options",
+                $"options.MaxScratchBytes is {tooLittle}, but a vocabulary of 5 needs at least {HeadScratch.Needed(1, 5, 4)}",
+                options: new() { MaxScratchBytes = tooLittle });
+        }
+    }
+
+    [Theory]
+    [InlineData(nameof(Place.Hidden), nameof(Place.HiddenGradient), "hiddenGradient overlaps hidden")]
+    [InlineData(nameof(Place.Weight), nameof(Place.HiddenGradient), "hiddenGradient overlaps weight")]
+    [InlineData(nameof(Place.Bias), nameof(Place.WeightGradient), "weightGradient overlaps bias")]
+    [InlineData(nameof(Place.WeightGradient), nameof(Place.HiddenGradient), "hiddenGradient overlaps weightGradient")]
+    [InlineData(nameof(Place.BiasGradient), nameof(Place.WeightGradient), "weightGradient overlaps biasGradient")]
+    [InlineData(nameof(Place.Weight), nameof(Place.BiasGradient), "biasGradient overlaps weight")]
+    [InlineData(nameof(Place.TokenWeights), nameof(Place.BiasGradient), "biasGradient overlaps options.TokenWeights")]
+    public void A_gradient_that_shares_memory(string first, string second, string message)
+        => Rejects(message.Split(' ')[0], message, shared: (Enum.Parse<Place>(first), Enum.Parse<Place>(second)));
+
+    private enum Place
+    {
+        Hidden,
+        Weight,
+        Bias,
+        TokenWeights,
+        HiddenGradient,
+        WeightGradient,
+        BiasGradient,
+    }
+
+    private void Rejects(
+        string parameter,
+        string message,
+        int[]? hidden = null,
+        int[]? weight = null,
+        int[]? hiddenStrides = null,
+        int[]? weightStrides = null,
+        int[]? targets = null,
+        int bias = 5,
+        int[]? hiddenGradient = null,
+        int[]? hiddenGradientStrides = null,
+        int[]? weightGradient = null,
+        int[]? weightGradientStrides = null,
+        int biasGradient = 5,
+        double coefficient = 1,
+        PtxLossOptions? options = null,
+        (Place First, Place Second)? shared = null)
+    {
+        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<int>(
+            0,
+            Tensor(Place.Hidden, hidden ?? [3, 4], hiddenStrides),
+            Tensor(Place.Weight, weight ?? [5, 4], weightStrides),
+            targets ?? _targets,
+            coefficient,
+            Tensor(Place.HiddenGradient, hiddenGradient ?? [3, 4], hiddenGradientStrides),
+            Tensor(Place.WeightGradient, weightGradient ?? [5, 4], weightGradientStrides),
+            options ?? (shared is null ? null : new() { TokenWeights = _memory.AsMemory(Start(Place.TokenWeights), 3) }),
+            _memory.AsSpan(Start(Place.Bias), bias),
+            _memory.AsSpan(Start(Place.BiasGradient), biasGradient));
+
+        act.Should().Throw<ArgumentException>().WithParameterName(parameter).WithMessage($"*{message}*");
+        _memory.Should().OnlyContain(x => x == Untouched);
+
+        // One in seven of the memory for each, but for those that share it.
+        int Start(Place place) => 28 * (int)(place == shared?.Second ? shared.Value.First : place);
+
+        TensorSpan<float> Tensor(Place place, int[] shape, int[]? strides)
+        {
+            nint[] lengths = [.. shape.Select(length => (nint)length)];
+            return strides is null
+                ? new(_memory, Start(place), lengths, [])
+                : new(_memory, Start(place), lengths, [.. strides.Select(stride => (nint)stride)]);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+using System.Numerics.Tensors;
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace PtxLosses.Tests;
+
+/// <summary>Loss and gradients from hidden states, against the reference on all logits in double.</summary>
+public class HeadTests
+{
+    private const long Ample = 64 << 20;
+
+    internal sealed record Draw(int Tokens, int HiddenSize, int VocabularySize, int Seed)
+    {
+        public double Coefficient { get; init; } = 1;
+        public double LabelSmoothing { get; init; }
+        public double ZLossCoefficient { get; init; }
+        public double LogitSoftCap { get; init; }
+        public LossReduction Reduction { get; init; }
+        public bool HasBias { get; init; }
+        public bool HasMasks { get; init; }
+        public bool HasWeights { get; init; }
+        public bool Accumulates { get; init; }
+        public bool IsTight { get; init; }
+        public int Gap { get; init; }
+        public int Threads { get; init; } = 1;
+
+        public HeadProblem Problem(int threads)
+        {
+            var random = new Random(Seed);
+            var problem = new HeadProblem(Tokens, HiddenSize, VocabularySize, Seed, HasBias)
+            {
+                Coefficient = Coefficient,
+                Gap = Gap,
+                Targets = [.. TestData.Targets(Tokens, VocabularySize, Seed).Select(target => random.Next(5) == 0 ? -100 : target)],
+                Options = new()
+                {
+                    LabelSmoothing = LabelSmoothing,
+                    ZLossCoefficient = ZLossCoefficient,
+                    LogitSoftCap = LogitSoftCap,
+                    Reduction = Reduction,
+                    AccumulateGradient = Accumulates,
+                    TokenWeights = HasWeights ? Enumerable.Range(0, Tokens).Select(_ => random.Next(4) == 0 ? 0 : random.NextSingle()).ToArray() : null,
+                    MaxScratchBytes = IsTight ? HeadScratch.Needed(1, VocabularySize, HiddenSize) : Ample,
+                    MaxDegreeOfParallelism = threads,
+                },
+            };
+            for (int id = 0; id < VocabularySize && HasBias && HasMasks; id++)
+            {
+                problem.Bias[id] = random.Next(6) == 0 ? float.NegativeInfinity : problem.Bias[id];
+            }
+
+            return problem;
+        }
+    }
+
+    [Fact]
+    public void Every_case_matches_the_reference_and_has_the_same_bits_on_more_threads()
+        => Check.One(Config.QuickThrowOnFailure.WithMaxTest(150), Prop.ForAll(Arb.From(Cases(), Shrink), Holds));
+
+    [Theory]
+    [InlineData(480, 1)]
+    [InlineData(24, 1)]
+    [InlineData(1, 1.7)]
+    public void Errors_are_no_larger_than_those_of_float_logits_in_memory_however_few_tokens_at_a_time(int tokensAtATime, double slack)
+    {
+        var problem = new HeadProblem(480, 64, 500, seed: 2)
+        {
+            Options = new() { MaxScratchBytes = HeadScratch.Needed(tokensAtATime, 500, 64) },
+        };
+        using (var scratch = new HeadScratch(480, 500, 64, problem.Options))
+        {
+            scratch.TokensPerPart.Should().Be(tokensAtATime);
+        }
+
+        ScalarReference expected = problem.Expected();
+        (double[] hidden, double[] weight, _) = problem.Backward(i => expected.Gradient[i]);
+        float[] logits = problem.FloatLogits(), gradient = new float[logits.Length];
+        double unfused = PtxLoss.ComputeWithGradient(0.5, logits, problem.Targets, 500, 1, gradient).Total;
+        (float[] unfusedHidden, float[] unfusedWeight) = problem.FloatBackward(gradient);
+
+        HeadProblem.Gradients fused = problem.WithGradient();
+
+        Math.Abs(fused.Result.Total - expected.Total).Should().BeLessThan(Math.Abs(unfused - expected.Total) + 1e-8);
+        Error(fused.Hidden, hidden).Should().BeLessThanOrEqualTo(Error(unfusedHidden, hidden));
+        Error(fused.Weight, weight).Should().BeLessThanOrEqualTo(slack * Error(unfusedWeight, weight));
+
+        static double Error(float[] actual, double[] expected)
+            => Math.Sqrt(actual.Zip(expected, (x, y) => (x - y) * (x - y)).Average());
+    }
+
+    [Fact]
+    public void More_than_2_to_the_31_logits()
+    {
+        const int tokens = 2200, ids = 1_000_000;
+        float[] hidden = TestData.Logits(tokens, seed: 1, spread: 1), weight = new float[ids];
+        weight[7] = 3;
+        int[] targets = [.. Enumerable.Repeat(7, tokens)];
+
+        PtxLossResult result = PtxLoss.ComputeFromHidden<int>(
+            0, new ReadOnlyTensorSpan<float>(hidden, [tokens, 1]), new ReadOnlyTensorSpan<float>(weight, [ids, 1]), targets, 1);
+
+        // All other logits are 0.
+        result.LanguageModelLoss.ShouldBeTheLoss(hidden.Average(h => Math.Log(ids - 1 + Math.Exp(3 * h)) - (3 * h)));
+    }
+
+    [Fact]
+    public void Gradients_that_are_not_asked_for_are_not_needed()
+    {
+        var problem = new HeadProblem(9, 8, 30, seed: 3);
+        HeadProblem.Gradients all = problem.WithGradient();
+        float[] hiddenGradient = new float[9 * 8], weightGradient = new float[30 * 8], biasGradient = new float[30];
+        ReadOnlyTensorSpan<float> hidden = new(problem.Hidden, [9, 8]), weight = new(problem.Weight, [30, 8]);
+
+        PtxLoss.ComputeFromHiddenWithGradient<int>(
+            0.5, hidden, weight, problem.Targets, 1, new TensorSpan<float>(hiddenGradient, [9, 8]), default);
+        PtxLoss.ComputeFromHiddenWithGradient<int>(
+            0.5, hidden, weight, problem.Targets, 1, default, new TensorSpan<float>(weightGradient, [30, 8]));
+        PtxLoss.ComputeFromHiddenWithGradient<int>(0.5, hidden, weight, problem.Targets, 1, default, default, biasGradient: biasGradient);
+
+        hiddenGradient.ShouldBeIdentical(all.Hidden);
+        weightGradient.ShouldBeIdentical(all.Weight);
+        biasGradient.ShouldBeIdentical(all.Bias);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Where_no_token_counts_gradients_are_0_or_stay(bool accumulates)
+    {
+        var problem = new HeadProblem(3, 4, 5, seed: 4, hasBias: true)
+        {
+            Targets = [-100, -100, -100],
+            Options = new() { AccumulateGradient = accumulates },
+        };
+        Array.Fill(problem.Hidden, float.NaN);
+
+        HeadProblem.Gradients gradients = problem.WithGradient(initial: 2);
+
+        gradients.Result.Total.Should().Be(0.5);
+        gradients.Hidden.Concat(gradients.Weight).Concat(gradients.Bias).Should().OnlyContain(x => x == (accumulates ? 2 : 0));
+    }
+
+    [Fact]
+    public void No_tokens()
+    {
+        PtxLossResult result = PtxLoss.ComputeFromHidden<int>(
+            0.5, Tensor.CreateFromShape<float>([0, 4]), new ReadOnlyTensorSpan<float>(new float[20], [5, 4]), [], 1);
+
+        result.Total.Should().Be(0.5);
+    }
+
+    [Fact]
+    public void Tensors_are_taken_as_they_are()
+    {
+        var problem = new HeadProblem(6, 8, 30, seed: 5);
+        Tensor<float> hidden = Tensor.Create(problem.Hidden, [6, 8]), weight = Tensor.Create(problem.Weight, [30, 8]);
+        Tensor<float> hiddenGradient = Tensor.CreateFromShape<float>([6, 8]), weightGradient = Tensor.CreateFromShape<float>([30, 8]);
+        long[] targets = [.. problem.Targets.Select(target => (long)target)];
+
+        PtxLoss.ComputeFromHidden(0.5, hidden, weight, targets, 1).Should().Be(problem.Loss());
+        PtxLoss.ComputeFromHiddenWithGradient(0.5, hidden, weight, targets, 1, hiddenGradient, weightGradient).Should().Be(problem.Loss());
+        hiddenGradient.ToArray().ShouldBeIdentical(problem.WithGradient().Hidden);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(50)]
+    public void Working_memory_stays_within_its_bound(int megabytes)
+    {
+        foreach ((int vocabularySize, int hiddenSize) in new[] { (50_304, 768), (128_256, 4096), (1000, 64) })
+        {
+            foreach (int threads in new[] { 1, 2, 100 })
+            {
+                long most = Math.Max(megabytes << 20, HeadScratch.Needed(1, vocabularySize, hiddenSize));
+                using var scratch = new HeadScratch(
+                    5000, vocabularySize, hiddenSize, new() { MaxScratchBytes = most, MaxDegreeOfParallelism = threads });
+                using var oneThread = new HeadScratch(
+                    5000, vocabularySize, hiddenSize, new() { MaxScratchBytes = most, MaxDegreeOfParallelism = 1 });
+
+                scratch.Bytes.Should().BeLessThanOrEqualTo(most);
+                scratch.TokensPerPart.Should().Be(oneThread.TokensPerPart, "sums must not depend on the number of threads");
+            }
+        }
+    }
+
+    private static void Holds(Draw drawn)
+    {
+        HeadProblem problem = drawn.Problem(threads: 1);
+        const float initial = 0.25f;
+        HeadProblem.Gradients actual = problem.WithGradient(initial);
+        actual.ShouldBeIdentical(drawn.Problem(drawn.Threads).WithGradient(initial));
+        problem.Loss().Should().Be(actual.Result);
+
+        ScalarReference expected = problem.Expected();
+        double logit = problem.LogitError + 1e-6, largest = expected.LogSumExp.Where(double.IsFinite).Select(Math.Abs).Append(1).Max();
+        double slope = 1 + (2 * drawn.ZLossCoefficient * largest);
+        double scale = Math.Abs(expected.GradientScale), sum = scale / Math.Abs(drawn.Coefficient) * drawn.Tokens * 2 * logit;
+        Closeness.ShouldBeClose(
+            [actual.Result.LanguageModelLoss, actual.Result.ZLoss, actual.Result.Total],
+            [expected.LanguageModelLoss, expected.ZLoss, expected.Total],
+            i => i == 0 ? sum : i == 1 ? 2 * largest * sum : Math.Abs(drawn.Coefficient) * slope * sum);
+
+        double added = drawn.Accumulates ? initial : 0;
+        var (hidden, weight, bias) = problem.Backward(i => expected.Gradient[i]);
+        var (ofHidden, ofWeight, ofBias) = problem.Backward(
+            i => expected.LogSumExp[i / drawn.VocabularySize] == 0
+                ? 0
+                : Math.Abs(expected.Gradient[i])
+                    + (scale * slope * (problem.Targets[i / drawn.VocabularySize] == i % drawn.VocabularySize ? 1 : 1.0 / drawn.VocabularySize)),
+            ofMagnitudes: true);
+        ShouldBeClose(actual.Hidden, hidden, ofHidden);
+        ShouldBeClose(actual.Weight, weight, ofWeight);
+        ShouldBeClose(actual.Bias, bias, ofBias);
+
+        void ShouldBeClose(float[] values, double[] gradient, double[] magnitudes)
+            => Closeness.ShouldBeClose(
+                TestData.ToDouble(values),
+                [.. gradient.Select(x => x + added)],
+                i => (4 * slope * logit * magnitudes[i]) + (Math.Pow(2, -20) * (added + Math.Abs(gradient[i]))) + 1e-37);
+    }
+
+    private static Gen<Draw> Cases()
+        => from tokens in Gen.Choose(1, 40)
+           from hiddenSize in Gen.Elements(1, 3, 16, 33, 64, 400)
+           from vocabularySize in Gen.Frequency((5, Gen.Choose(1, 40)), (3, Gen.Choose(41, 1500)))
+           from seed in Gen.Choose(0, 1_000_000)
+           from coefficient in Gen.Elements(0.1, 1, -2)
+           from smoothing in Gen.Elements(0.0, 0, 0.1, 0.7)
+           from zLoss in Gen.Elements(0.0, 0, 1e-4, 0.01)
+           from cap in Gen.Elements(0.0, 0, 2, 30)
+           from threads in Gen.Elements(2, 3, 7, -1)
+           from gap in Gen.Elements(0, 0, 5)
+           from flags in Gen.Choose(0, 63)
+           select new Draw(tokens, hiddenSize, vocabularySize, seed)
+           {
+               Coefficient = coefficient,
+               LabelSmoothing = smoothing,
+               ZLossCoefficient = zLoss,
+               LogitSoftCap = cap,
+               Threads = threads,
+               Gap = gap,
+               HasBias = (flags & 1) != 0,
+               HasMasks = (flags & 2) != 0,
+               HasWeights = (flags & 4) != 0,
+               Accumulates = (flags & 8) != 0,
+               IsTight = (flags & 16) != 0,
+               Reduction = (flags & 32) != 0 ? LossReduction.Sum : LossReduction.Mean,
+           };
+
+    private static IEnumerable<Draw> Shrink(Draw failed)
+    {
+        Draw[] simpler =
+        [
+            failed with { HasMasks = false },
+            failed with { HasBias = false },
+            failed with { HasWeights = false },
+            failed with { Accumulates = false },
+            failed with { IsTight = false },
+            failed with { LabelSmoothing = 0 },
+            failed with { ZLossCoefficient = 0 },
+            failed with { LogitSoftCap = 0 },
+            failed with { Gap = 0 },
+            failed with { Coefficient = 1 },
+            failed with { Reduction = LossReduction.Sum },
+            failed with { HiddenSize = (failed.HiddenSize + 1) / 2 },
+            failed with { VocabularySize = (failed.VocabularySize + 1) / 2 },
+            failed with { Tokens = (failed.Tokens + 1) / 2 },
+        ];
+        return simpler.Where(candidate => candidate != failed);
+    }
+}
