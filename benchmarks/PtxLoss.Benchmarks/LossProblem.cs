@@ -7,7 +7,7 @@ namespace PtxLosses.Benchmarks;
 /// The data that losses are timed on, and the check of what is timed: nothing is, before every contender has answered as the
 /// double-precision reference does, on the very data.
 /// </summary>
-internal sealed class LossProblem : IDisposable
+internal sealed class LossProblem : IPeerProblem, IDisposable
 {
     /// <summary>An RL loss as any other.</summary>
     public const double RlLoss = 0.5;
@@ -58,6 +58,8 @@ internal sealed class LossProblem : IDisposable
 
     public Shape Shape { get; }
 
+    public IReadOnlyList<int> Sizes => [Shape.Tokens, Shape.VocabularySize];
+
     /// <summary>The logits, which no contender changes.</summary>
     public AlignedFloats Logits { get; }
 
@@ -74,6 +76,12 @@ internal sealed class LossProblem : IDisposable
 
     /// <summary>Σ gradient · logit, by the reference.</summary>
     public double GradientDotLogits => Targets.Select((_, token) => _rows.Value[token % DistinctRows].GradientDotLogits).Sum();
+
+    public IReadOnlyList<(string What, double Value)> Answers(Work work)
+    {
+        (string, double) loss = ("mean loss", MeanLoss);
+        return work == Work.Forward ? [loss] : [loss, ("Σ gradient · logit", GradientDotLogits)];
+    }
 
     /// <summary>The data that <see cref="Save"/> left.</summary>
     public static LossProblem Load(Shape shape, string folder)

@@ -31,7 +31,13 @@ static int? RunVerb(string[] args)
             OptionsCommand.Run(rest);
             return 0;
 
-        // Draws the results of both: chart benchmarks/results/<cpu>
+        // The loss from hidden states, per shape: head [--shape 1024x768x50304]… [--threads 2] [--rounds 7] [--out folder]
+        // [--peer "command of a PeerProcess"]…
+        case ["head", .. var rest]:
+            HeadCommand.Run(rest);
+            return 0;
+
+        // Draws the results of ratios and scaling: chart benchmarks/results/<cpu>
         case ["chart", var folder]:
             ChartCommand.Run(folder);
             return 0;
@@ -39,6 +45,11 @@ static int? RunVerb(string[] args)
         // Started by ratios.
         case ["serve", .. var rest]:
             ServeCommand.Run(rest);
+            return 0;
+
+        // Started by head.
+        case [HeadMemoryCommand.Verb, .. var rest]:
+            HeadMemoryCommand.Run(rest);
             return 0;
 
         default:

@@ -9,10 +9,13 @@ internal static class ServeCommand
     private const string Verb = "serve";
 
     /// <summary>What starts this program again, as a peer.</summary>
-    public static IReadOnlyList<string> Self { get; } =
+    public static IReadOnlyList<string> Self { get; } = StartOf(Verb);
+
+    /// <summary>What starts this program again.</summary>
+    public static IReadOnlyList<string> StartOf(params ReadOnlySpan<string> args) =>
         Path.GetFileNameWithoutExtension(Environment.ProcessPath!) == "dotnet"
-            ? [Environment.ProcessPath!, Path.Combine(AppContext.BaseDirectory, "PtxLoss.Benchmarks.dll"), Verb]
-            : [Environment.ProcessPath!, Verb];
+            ? [Environment.ProcessPath!, Path.Combine(AppContext.BaseDirectory, "PtxLoss.Benchmarks.dll"), .. args]
+            : [Environment.ProcessPath!, .. args];
 
     public static void Run(string[] args)
     {

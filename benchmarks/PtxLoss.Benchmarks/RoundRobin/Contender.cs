@@ -29,6 +29,9 @@ internal sealed record Contender(Work Work, string By, string Name, Shape Shape,
 
     public const string PtxLoss = "PtxLoss";
 
+    /// <summary>The most memory that a run took beyond inputs and outputs; <see langword="null"/>: not measured.</summary>
+    public long? ExtraBytes { get; init; }
+
     /// <summary>A turn lasts at least this long, in calls one after the other: what is timed is not how fast threads wake.</summary>
     private const double ShortestTurn = 2;
 

@@ -5,10 +5,10 @@ namespace PtxLosses.Benchmarks;
 
 /// <summary>
 /// Contenders in another process, timed by it and told by this one when. Started as
-/// <c>command folder tokens vocabulary threads coefficient</c> it reads the data, runs each of its contenders once, and writes
-/// a line for each: <c>Forward|Gradient, whose it is, name, mean loss, Σ gradient · logit</c>, with tabs between, and then
-/// <c>ready</c>. Each line that it reads after that is the number of the contender whose turn it is; it answers with the
-/// milliseconds.
+/// <c>command folder sizes… threads coefficient</c> it reads the data, runs each of its contenders once, and writes a line for
+/// each: <c>Forward|Gradient, whose it is, name, answers…</c>, with tabs between, and then <c>ready</c>. The sizes and the
+/// answers are those of the <see cref="IPeerProblem"/>; what the contender took in memory may follow them, in bytes. Each line
+/// that it reads after that is the number of the contender whose turn it is; it answers with the milliseconds.
 /// </summary>
 internal sealed class PeerProcess : IDisposable
 {
@@ -22,7 +22,7 @@ internal sealed class PeerProcess : IDisposable
     public PeerProcess(
         IReadOnlyList<string> command,
         IEnumerable<(string Name, string Value)> environment,
-        LossProblem problem,
+        IPeerProblem problem,
         string folder,
         int threads)
     {
@@ -30,8 +30,7 @@ internal sealed class PeerProcess : IDisposable
         [
             .. command.Skip(1),
             folder,
-            problem.Shape.Tokens.ToString(CultureInfo.InvariantCulture),
-            problem.Shape.VocabularySize.ToString(CultureInfo.InvariantCulture),
+            .. problem.Sizes.Select(size => size.ToString(CultureInfo.InvariantCulture)),
             threads.ToString(CultureInfo.InvariantCulture),
             LossProblem.Coefficient.ToString(CultureInfo.InvariantCulture),
         ];
@@ -60,7 +59,7 @@ internal sealed class PeerProcess : IDisposable
         _process.Dispose();
     }
 
-    private IEnumerable<Contender> ReadContenders(LossProblem problem, int threads)
+    private IEnumerable<Contender> ReadContenders(IPeerProblem problem, int threads)
     {
         int count = 0;
         for (string line = ReadLine(); line != Ready; line = ReadLine(), count++)
@@ -68,14 +67,17 @@ internal sealed class PeerProcess : IDisposable
             string[] fields = line.Split('\t');
             var (by, name) = (fields[1], fields[2]);
             Work work = Enum.Parse<Work>(fields[0]);
-            Check($"{by}, {name}: mean loss", fields[3], problem.MeanLoss);
-            if (work == Work.Gradient)
+            int field = 3;
+            foreach ((string what, double value) in problem.Answers(work))
             {
-                Check($"{by}, {name}: Σ gradient · logit", fields[4], problem.GradientDotLogits);
+                Check($"{by}, {name}: {what}", fields[field++], value);
             }
 
             string number = count.ToString(CultureInfo.InvariantCulture);
-            yield return new(work, by, name, problem.Shape, threads, () => TakeTurn(number));
+            yield return new(work, by, name, problem.Shape, threads, () => TakeTurn(number))
+            {
+                ExtraBytes = fields.Length > field ? long.Parse(fields[field], CultureInfo.InvariantCulture) : null,
+            };
         }
     }
 

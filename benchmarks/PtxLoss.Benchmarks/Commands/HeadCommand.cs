@@ -1,0 +1,71 @@
+namespace PtxLosses.Benchmarks;
+
+/// <summary>
+/// Times the loss from hidden states beside what can do the same and beside bare multiplications of the same matrices, all in one
+/// run for each shape, and writes <c>head.md</c>.
+/// </summary>
+internal static class HeadCommand
+{
+    private static readonly Work[] _works = [Work.Forward, Work.Gradient];
+
+    public static void Run(string[] args)
+    {
+        var arguments = new Arguments(args, "--shape", "--threads", "--rounds", "--peer", "--out");
+        IReadOnlyList<HeadShape> shapes = [.. arguments.All("--shape").Select(HeadShape.Parse)];
+        int threads = arguments.Number("--threads", Environment.ProcessorCount);
+        int rounds = arguments.Number("--rounds", 7);
+
+        IReadOnlyList<HeadTable> tables =
+        [
+            .. (shapes.Count > 0 ? shapes : HeadShape.Defaults)
+                .Select(shape => new HeadTable(shape, threads, Measure(shape, threads, rounds, arguments.All("--peer")))),
+        ];
+        string ratios = string.Concat(tables.Select(table => table.ToRatios()));
+        IEnumerable<string> parts =
+        [
+            "# Loss from hidden states\n",
+            $"{Machine.Describe(rounds, HeadTable.Legend)}\n",
+            .. ratios.Length > 0 ? [HeadTable.RatiosHeader + ratios] : Array.Empty<string>(), // without peers there are none
+            .. tables.Select(table => table.ToMarkdown()),
+        ];
+        new ResultsFolder(arguments.Text("--out")).Write("head.md", string.Join('\n', parts));
+    }
+
+    private static IReadOnlyList<HeadMeasurement> Measure(HeadShape shape, int threads, int rounds, IReadOnlyList<string> peers)
+    {
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        List<PeerProcess> processes = [];
+        try
+        {
+            Console.Error.WriteLine($"making and checking {shape}");
+            using var problem = new HeadProblem(shape);
+            problem.Save(folder);
+            long?[] bytes = [.. _works.Select(work => ExtraBytes(work, problem, folder, threads))];
+            foreach (string peer in peers)
+            {
+                Console.Error.WriteLine($"checking {peer}");
+                processes.Add(new(peer.Split(' '), [], problem, folder, threads));
+            }
+
+            var calls = new HeadCalls(problem, threads);
+            List<Contender> contenders =
+            [
+                .. _works.Select((work, i) => calls.ToContender(work) with { ExtraBytes = bytes[i] }),
+                .. processes.SelectMany(process => process.Contenders),
+            ];
+            Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
+            return [.. Measurement.Take(contenders, rounds).Zip(contenders, (it, by) => new HeadMeasurement(it, by.ExtraBytes))];
+        }
+        finally
+        {
+            processes.ForEach(process => process.Dispose());
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static long? ExtraBytes(Work work, HeadProblem problem, string folder, int threads)
+    {
+        using var process = new PeerProcess(HeadMemoryCommand.StartFor(work), [], problem, folder, threads);
+        return process.Contenders.Single().ExtraBytes;
+    }
+}

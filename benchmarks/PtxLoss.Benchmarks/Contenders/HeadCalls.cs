@@ -1,0 +1,52 @@
+using System.Numerics.Tensors;
+
+namespace PtxLosses.Benchmarks;
+
+/// <summary>The library's loss from hidden states, called as its users call it.</summary>
+internal sealed class HeadCalls(HeadProblem problem, int threads)
+{
+    private readonly PtxLossOptions _options = new() { MaxDegreeOfParallelism = threads };
+
+    public static string Name(Work work)
+        => work == Work.Forward ? nameof(PtxLoss.ComputeFromHidden) : nameof(PtxLoss.ComputeFromHiddenWithGradient);
+
+    /// <summary>Checks the answer first.</summary>
+    public Contender ToContender(Work work)
+    {
+        string name = $"{Contender.PtxLoss}, {Name(work)}";
+        problem.Check(name, Run(work));
+        if (work == Work.Gradient)
+        {
+            problem.CheckGradients(name);
+        }
+
+        return new(work, Contender.PtxLoss, Name(work), problem.Shape, threads, Contender.TurnsOf(() => Run(work)));
+    }
+
+    /// <summary>The mean loss of a token.</summary>
+    public double Run(Work work) => (work == Work.Forward ? Compute() : ComputeWithGradient()).LanguageModelLoss;
+
+    private PtxLossResult Compute() => PtxLoss.ComputeFromHidden<int>(
+        LossProblem.RlLoss,
+        Tensor(problem.Hidden),
+        Tensor(problem.Weight),
+        problem.Targets,
+        LossProblem.Coefficient,
+        _options);
+
+    private PtxLossResult ComputeWithGradient() => PtxLoss.ComputeFromHiddenWithGradient<int>(
+        LossProblem.RlLoss,
+        Tensor(problem.Hidden),
+        Tensor(problem.Weight),
+        problem.Targets,
+        LossProblem.Coefficient,
+        Tensor(problem.HiddenGradient),
+        Tensor(problem.WeightGradient),
+        _options);
+
+    private TensorSpan<float> Tensor(AlignedFloats matrix)
+    {
+        nint width = problem.HeadShape.Width;
+        return new(matrix.Span, [matrix.Length / width, width]);
+    }
+}

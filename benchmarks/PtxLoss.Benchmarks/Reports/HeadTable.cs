@@ -1,0 +1,103 @@
+using System.Globalization;
+using System.Text;
+
+namespace PtxLosses.Benchmarks;
+
+/// <summary>A median time, and the most memory that one run took beyond inputs and gradients, where that was measured.</summary>
+internal sealed record HeadMeasurement(Measurement Time, long? ExtraBytes);
+
+/// <summary>What was measured on one shape of hidden states and weight.</summary>
+internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<HeadMeasurement> measurements)
+{
+    public const string Legend = """
+        Shapes are tokens × width × vocabulary, of float32. Multiplications are limits: of the same work only the matrix products,
+        hidden · weightᵀ and, for the gradients, G · weight and Gᵀ · hidden, with all logits and all of their gradient G in memory.
+        GFLOP/s: 2 operations per token, column and word of the vocabulary, 6 with gradients, in 10^9 per second. Memory: how far
+        the peak of a process is above what it has with all inputs and gradients in memory, in its first run, in 10^6 bytes.
+        """;
+
+    public const string RatiosHeader =
+        "| What | Shape | Threads | PtxLoss | Against | | Ratio |\n| --- | --- | --: | --: | --- | --: | --: |\n";
+
+    /// <summary>Below it, memory is as much what the process happened to have free.</summary>
+    private const long TellingBytes = 1_000_000;
+
+    /// <summary>How peers that the ratios are to begin what they announce.</summary>
+    private const string Multiplications = "oneDNN", Framework = "PyTorch";
+
+    /// <summary>Rows under <see cref="RatiosHeader"/>.</summary>
+    public string ToRatios()
+    {
+        var rows = new StringBuilder();
+        foreach (var (work, title) in new[] { (Work.Forward, "Loss"), (Work.Gradient, "Loss and gradients") })
+        {
+            HeadMeasurement ours = Find(work, Contender.PtxLoss)!;
+            foreach (Measurement limit in measurements.Select(it => it.Time).Where(it => it.Work == work && IsLimit(it)))
+            {
+                AddTimes($"{title}, multiplications", limit, "P0");
+            }
+
+            if (Find(work, Framework) is { } framework)
+            {
+                AddTimes(title, framework.Time, "0.00×");
+                if (framework.ExtraBytes is { } theirs && ours.ExtraBytes is { } own)
+                {
+                    string ratio = Math.Min(own, theirs) >= TellingBytes
+                        ? ((double)theirs / own).ToString("0.0×", CultureInfo.InvariantCulture)
+                        : "";
+                    Add($"{title}, memory", $"{Megabytes(own)} MB", framework.Time, $"{Megabytes(theirs)} MB", ratio);
+                }
+            }
+
+            void AddTimes(string what, Measurement other, string format) => Add(
+                what,
+                Text(ours.Time.Milliseconds),
+                other,
+                Text(other.Milliseconds),
+                (other.Milliseconds / ours.Time.Milliseconds).ToString(format, CultureInfo.InvariantCulture));
+        }
+
+        return rows.ToString();
+
+        void Add(string what, string ours, Measurement other, string theirs, string ratio)
+            => rows.Append(CultureInfo.InvariantCulture, $"| {what} | {shape} | {threads} | {ours} ")
+                .Append(CultureInfo.InvariantCulture, $"| {other.By}: {other.Name} | {theirs} | {ratio} |\n");
+    }
+
+    /// <summary>A line for each contender, losses first, fastest first.</summary>
+    public string ToMarkdown()
+    {
+        var markdown = new StringBuilder();
+        markdown.Append(CultureInfo.InvariantCulture, $"## {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
+            .Append("| Work | Whose | What | Median | GFLOP/s | Of oneDNN's rate | PyTorch's time / this | Memory |\n")
+            .Append("| --- | --- | --- | --: | --: | --: | --: | --: |\n");
+        foreach (HeadMeasurement measurement in measurements.OrderBy(it => it.Time.Work).ThenBy(it => it.Time.Milliseconds))
+        {
+            Measurement it = measurement.Time;
+            double gigaflops = shape.Operations(it.Work) / it.Milliseconds / 1e6;
+            string ofLimit = Ratio(Multiplications, "P0"), ofFramework = Ratio(Framework, "0.00×");
+            string memory = measurement.ExtraBytes is { } bytes ? $"{Megabytes(bytes)} MB" : "";
+            markdown.Append(it.Work == Work.Forward ? "| loss " : "| loss and gradients ")
+                .Append(CultureInfo.InvariantCulture, $"| {it.By} ")
+                .Append(CultureInfo.InvariantCulture, $"| {it.Name} | {Text(it.Milliseconds)} | {gigaflops:F0} ")
+                .Append(CultureInfo.InvariantCulture, $"| {ofLimit} | {ofFramework} | {memory} |\n");
+
+            string Ratio(string by, string format)
+                => (Find(it.Work, by)?.Time.Milliseconds / it.Milliseconds)?.ToString(format, CultureInfo.InvariantCulture) ?? "";
+        }
+
+        return markdown.ToString();
+    }
+
+    /// <summary>Multiplications are, and all that is neither PtxLoss nor the framework multiplies.</summary>
+    private static bool IsLimit(Measurement it)
+        => it.By != Contender.PtxLoss && !it.By.StartsWith(Framework, StringComparison.Ordinal);
+
+    private static string Text(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds:G4} ms");
+
+    private static string Megabytes(long bytes) => (bytes / 1e6).ToString("F1", CultureInfo.InvariantCulture);
+
+    private HeadMeasurement? Find(Work work, string by) => measurements
+        .Where(it => it.Time.Work == work && it.Time.By.StartsWith(by, StringComparison.Ordinal))
+        .MinBy(it => it.Time.Milliseconds);
+}
