@@ -94,9 +94,9 @@ public sealed record PtxLossOptions
 
     /// <summary>
     /// The most working memory that <c>ComputeFromHidden</c> and <c>ComputeFromHiddenWithGradient</c> take beyond what they are given, in
-    /// bytes: default 64 MB. It holds the logits of some tokens at a time, 4 bytes each, and some 0.8 MB for each thread, of which
-    /// a quarter of it takes no more than it has room for. More makes them faster, as far as there are tokens.
+    /// bytes; default 64 MB. Up to a half holds the logits of some tokens at a time: more tokens make them faster. The rest is for
+    /// threads, some 0.8 MB each, and limits how many there are. Other calls take none.
     /// </summary>
-    /// <remarks>The least is what one token on one thread needs: about 1 MB and 4 · (vocabulary + 2 · d) bytes.</remarks>
+    /// <remarks>The least is what one token and one thread need: 1 MB, or twice a row of logits and two of hidden states.</remarks>
     public long MaxScratchBytes { get; init; } = 64 << 20;
 }

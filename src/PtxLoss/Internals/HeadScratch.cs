@@ -10,19 +10,13 @@ internal sealed unsafe class HeadScratch : IDisposable
 {
     private const int Line = 64;
 
-    /// <summary>
-    /// One part in so many is for panels, of which each thread has its own: the room for tokens must not depend on the threads,
-    /// for the sums of a gradient depend on how many tokens there are at a time.
-    /// </summary>
-    private const int PartsPerPartOfPanels = 4;
-
-    private byte* _memory;
+    private void* _memory;
 
     /// <summary>Takes the memory that so many tokens need, or as many of them as there is room for.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no room for one token.</exception>
     public HeadScratch(long tokens, int vocabularySize, int hiddenSize, PtxLossOptions options)
     {
-        (long tokenBytes, long panelBytes) = (TokenBytes(vocabularySize, hiddenSize), PanelBytes(threads: 1));
+        (long tokenBytes, long panelBytes) = (TokenBytes(vocabularySize, hiddenSize), PanelBytes(threads: 1) + Line);
         long least = Needed(tokens: 1, vocabularySize, hiddenSize);
         if (options.MaxScratchBytes < least)
         {
@@ -32,7 +26,8 @@ internal sealed unsafe class HeadScratch : IDisposable
                 FormattableString.Invariant($"options.MaxScratchBytes is {options.MaxScratchBytes}, but a vocabulary of {vocabularySize} needs at least {least}."));
         }
 
-        long roomForPanels = Math.Max(options.MaxScratchBytes / PartsPerPartOfPanels, panelBytes);
+        // However many threads there are: the sums of a gradient depend on how many tokens there are at a time.
+        long roomForPanels = Math.Max(options.MaxScratchBytes / 2, panelBytes);
         Threads = (int)Math.Clamp(
             roomForPanels / panelBytes,
             1,
@@ -46,8 +41,10 @@ internal sealed unsafe class HeadScratch : IDisposable
         long parts = Quotient(tokens, most);
         TokensPerPart = (int)Math.Min(most, Quotient(Quotient(tokens, parts), tile) * tile);
 
-        Bytes = (TokensPerPart * tokenBytes) + PanelBytes(Threads);
-        byte* next = _memory = (byte*)NativeMemory.AlignedAlloc((nuint)Bytes, Line);
+        // Aligned by hand: glibc does not use again what it has aligned, and every call would pay for fresh pages.
+        Bytes = (TokensPerPart * tokenBytes) + PanelBytes(Threads) + Line;
+        _memory = NativeMemory.Alloc((nuint)Bytes);
+        byte* next = (byte*)(((nint)_memory + Line - 1) / Line * Line);
         Logits = Take(TokensPerPart, vocabularySize, RowStride(vocabularySize));
         Hidden = Take(TokensPerPart, hiddenSize, RowStride(hiddenSize));
         HiddenGradient = Take(TokensPerPart, hiddenSize, RowStride(hiddenSize));
@@ -79,12 +76,12 @@ internal sealed unsafe class HeadScratch : IDisposable
     public static long Needed(int tokens, int vocabularySize, int hiddenSize)
     {
         long forTokens = tokens * TokenBytes(vocabularySize, hiddenSize);
-        return forTokens + Math.Max(PanelBytes(threads: 1), (forTokens / (PartsPerPartOfPanels - 1)) + PartsPerPartOfPanels);
+        return forTokens + Math.Max(forTokens, PanelBytes(threads: 1) + Line);
     }
 
     public void Dispose()
     {
-        NativeMemory.AlignedFree(_memory);
+        NativeMemory.Free(_memory);
         _memory = null;
     }
 
