@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>A view of floats as a matrix: <c>element(r, c)</c> is at <c>r · RowStride + c · ColumnStride</c>.</summary>
@@ -30,6 +32,8 @@ internal readonly struct Matrix
     public Memory<float> Memory { get; }
 
     public Span<float> Span => Memory.Span;
+
+    public TensorSpan<float> Tensor => new(Memory.Span, [Rows, Columns], [RowStride, ColumnStride]);
 
     public Matrix Transposed => new(Memory, Columns, Rows, ColumnStride, RowStride);
 

@@ -4,8 +4,9 @@ namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>
 /// A decoder-only transformer for batches of one fixed shape: pre-norm blocks of causal attention and a squared-ReLU
-/// multilayer perceptron, learned positions, tied output layer. Token and target arrays are time-major like every row of
-/// activations: index = position · batch + sequence.
+/// multilayer perceptron, learned positions. It ends at the hidden states that the output layer gets: that layer is the token
+/// embedding's transpose (tied weights) and belongs to whoever needs logits, or only their loss. Token and target arrays are
+/// time-major like every row of activations: index = position · batch + sequence.
 /// </summary>
 internal sealed class Transformer
 {
@@ -21,7 +22,7 @@ internal sealed class Transformer
     /// <param name="shape">The sizes of the model.</param>
     /// <param name="batch">Sequences at a time.</param>
     /// <param name="length">Tokens of each sequence.</param>
-    /// <param name="promptLength">How many positions at the start are only read: they get no logits.</param>
+    /// <param name="promptLength">How many positions at the start are only read: they predict nothing.</param>
     public Transformer(ModelShape shape, int batch, int length, int promptLength = 0)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, shape.Context);
@@ -31,7 +32,6 @@ internal sealed class Transformer
         _output = new Matrix(Rows, shape.Width);
         _hidden = new Matrix(Rows, shape.Width);
         _hiddenScale = new float[Rows];
-        Logits = new Matrix(Rows - _promptRows, shape.Vocabulary);
         _gradients = new Gradients(shape, Rows);
     }
 
@@ -41,39 +41,34 @@ internal sealed class Transformer
 
     public int Rows => Batch * Length;
 
-    /// <summary>[(length − prompt length) · batch, vocabulary], written by <see cref="Forward"/>.</summary>
-    public Matrix Logits { get; }
+    /// <summary>Of every position after the prompt, [(length − prompt length) · batch, width], written by <see cref="Forward"/>.</summary>
+    public Matrix Hidden => Predicting(_hidden);
 
-    /// <summary>Logits of every position after the prompt; the activations are kept for <see cref="Backward"/>.</summary>
-    public void Forward(Parameters parameters, int[] tokens)
-    {
-        ForwardPositions(parameters, tokens, 0, Length);
-        MatrixProduct.Multiply(Predicting(_hidden), parameters.TokenEmbedding.Transposed, Logits);
-    }
+    /// <summary>Shaped like <see cref="Hidden"/>; to be written before <see cref="Backward"/>, which uses it up.</summary>
+    public Matrix HiddenGradient => Predicting(_gradients.Width);
+
+    /// <summary>Writes <see cref="Hidden"/>; the activations are kept for <see cref="Backward"/>.</summary>
+    public void Forward(Parameters parameters, int[] tokens) => ForwardPositions(parameters, tokens, 0, Length);
 
     /// <summary>
-    /// Logits of the next token of every sequence, [batch, vocabulary], from positions <paramref name="first"/> up to
+    /// Hidden states that predict the next token of every sequence, [batch, width], from positions <paramref name="first"/> up to
     /// <paramref name="end"/>; the earlier positions must have been given before.
     /// </summary>
     public Matrix Decode(Parameters parameters, int[] tokens, int first, int end)
     {
         ForwardPositions(parameters, tokens, first, end);
-        Matrix logits = Logits.Slice(0, Batch);
-        MatrixProduct.Multiply(_hidden.Slice((end - 1) * Batch, Batch), parameters.TokenEmbedding.Transposed, logits);
-        return logits;
+        return _hidden.Slice((end - 1) * Batch, Batch);
     }
 
     /// <summary>
-    /// Adds the gradient by the parameters to <paramref name="sum"/>, given the gradient by the logits of the last
-    /// <see cref="Forward"/>.
+    /// Adds the gradient by the parameters to <paramref name="sum"/>, given <see cref="HiddenGradient"/> of the last
+    /// <see cref="Forward"/>. What the output layer adds is not in it.
     /// </summary>
-    public void Backward(Parameters parameters, Matrix logitsGradient, Parameters sum)
+    public void Backward(Parameters parameters, Parameters sum)
     {
         Matrix residual = _gradients.Residual;
         Matrix width = _gradients.Width;
         width.Slice(0, _promptRows).Span.Clear();
-        MatrixProduct.Multiply(logitsGradient, parameters.TokenEmbedding, Predicting(width));
-        MatrixProduct.Multiply(logitsGradient.Transposed, Predicting(_hidden), sum.TokenEmbedding, accumulate: true);
         residual.Span.Clear();
         RmsNorm.Backward(width, _hidden, _hiddenScale, residual);
         for (int layer = _blocks.Length - 1; layer >= 0; layer--)
@@ -90,7 +85,7 @@ internal sealed class Transformer
         }
     }
 
-    private Matrix Predicting(Matrix rows) => rows.Slice(_promptRows, Logits.Rows);
+    private Matrix Predicting(Matrix rows) => rows.Slice(_promptRows, Rows - _promptRows);
 
     private static void Add(ReadOnlySpan<float> values, Span<float> sum) => TensorPrimitives.Add(sum, values, sum);
 

@@ -10,8 +10,8 @@ internal sealed record TextSample(string Prompt, string Continuation);
 
 /// <summary>Measures every policy on the same text, the same prompts and the same random numbers.</summary>
 internal sealed class Evaluation(
-    Transformer reader,
-    Transformer sampler,
+    IPtxReader reader,
+    LogitModel sampler,
     TokenizedText heldOut,
     PromptSource prompts,
     AlliterationReward reward,
@@ -28,9 +28,7 @@ internal sealed class Evaluation(
         long count = 0;
         foreach ((int[] tokens, int[] targets) in _batches)
         {
-            reader.Forward(parameters, tokens);
-            PtxLossResult result = PtxLoss.Compute(
-                rlLoss: 0, reader.Logits.Span, targets, reader.Logits.Columns, ptxCoefficient: 1, SumReduction);
+            PtxLossResult result = reader.ComputeSum(parameters, tokens, targets);
             sum += result.LanguageModelLoss;
             count += result.TokenCount;
         }
@@ -57,6 +55,4 @@ internal sealed class Evaluation(
 
         return (new Measurement(step, Perplexity(policy), total / RolloutBatches), samples);
     }
-
-    private static PtxLossOptions SumReduction { get; } = new() { Reduction = LossReduction.Sum };
 }

@@ -6,8 +6,8 @@ internal sealed class FineTuning
     private const double LearningRate = 1.5e-3;
     private const int UpdatesPerRollout = 2;
 
-    private readonly Transformer _sampler;
-    private readonly Transformer _reader;
+    private readonly LogitModel _sampler;
+    private readonly IPtxReader _reader;
     private readonly TokenizedText _text;
     private readonly PromptSource _prompts;
     private readonly AlliterationReward _reward;
@@ -29,8 +29,8 @@ internal sealed class FineTuning
     /// <param name="gamma">The coefficient of the PTX term.</param>
     /// <param name="seed">Decides prompts, samples and batches.</param>
     public FineTuning(
-        Transformer sampler,
-        Transformer reader,
+        LogitModel sampler,
+        IPtxReader reader,
         TokenizedText text,
         PromptSource prompts,
         AlliterationReward reward,
@@ -64,10 +64,7 @@ internal sealed class FineTuning
             _sampler.Backward(Policy, _policyGradient, _gradient);
 
             _text.Sample(_random, _reader.Batch, _tokens, _targets);
-            _reader.Forward(Policy, _tokens);
-            Span<float> logits = _reader.Logits.Span;
-            PtxLossResult loss = PtxLoss.ComputeWithGradient(rlLoss, logits, _targets, _reader.Logits.Columns, _gamma, logits);
-            _reader.Backward(Policy, _reader.Logits, _gradient);
+            PtxLossResult loss = _reader.ComputeWithGradient(rlLoss, Policy, _tokens, _targets, _gamma, _gradient);
 
             _optimizer.Step(Policy, _gradient, LearningRate);
             report = new StepReport(loss, rollout.MeanReward, entropy);

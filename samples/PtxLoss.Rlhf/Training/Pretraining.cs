@@ -1,7 +1,7 @@
 namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>Language modelling from random weights: the PTX loss on its own.</summary>
-internal sealed class Pretraining(Transformer reader, TokenizedText text, Parameters parameters, int seed, int steps)
+internal sealed class Pretraining(IPtxReader reader, TokenizedText text, Parameters parameters, int seed, int steps)
 {
     private const double LearningRate = 0.014;
     private const int WarmUp = 20;
@@ -16,13 +16,7 @@ internal sealed class Pretraining(Transformer reader, TokenizedText text, Parame
     public PtxLossResult Step()
     {
         text.Sample(_random, reader.Batch, _tokens, _targets);
-        reader.Forward(parameters, _tokens);
-
-        // The gradient takes the place of the logits: they are the largest buffer, and nothing needs them any more.
-        Span<float> logits = reader.Logits.Span;
-        PtxLossResult loss = PtxLoss.ComputeWithGradient(
-            rlLoss: 0, logits, _targets, reader.Logits.Columns, ptxCoefficient: 1, logits);
-        reader.Backward(parameters, reader.Logits, _gradient);
+        PtxLossResult loss = reader.ComputeWithGradient(rlLoss: 0, parameters, _tokens, _targets, ptxCoefficient: 1, _gradient);
         _optimizer.Step(parameters, _gradient, LearningRateAt(_step++));
         return loss;
     }

@@ -37,8 +37,11 @@ internal sealed class Rollout
     /// Reads all but the last token, which predicts nothing, and predicts from the prompt's last token on: its rows of logits are
     /// those of <see cref="Sampled"/>.
     /// </summary>
-    public static Transformer CreateModel(ModelShape shape, int batch) =>
-        new(shape, batch, PromptLength + ContinuationLength - 1, promptLength: PromptLength - 1);
+    public static LogitModel CreateModel(ModelShape shape, int batch)
+    {
+        var transformer = new Transformer(shape, batch, PromptLength + ContinuationLength - 1, promptLength: PromptLength - 1);
+        return new LogitModel(transformer, shape.Vocabulary);
+    }
 
     /// <param name="model">As <see cref="CreateModel"/> makes it.</param>
     /// <param name="policy">The weights that sample.</param>
@@ -46,7 +49,7 @@ internal sealed class Rollout
     /// <param name="reward">What scores the continuations.</param>
     /// <param name="random">Decides the tokens.</param>
     public static Rollout Sample(
-        Transformer model, Parameters policy, IReadOnlyList<int[]> prompts, AlliterationReward reward, Random random)
+        LogitModel model, Parameters policy, IReadOnlyList<int[]> prompts, AlliterationReward reward, Random random)
     {
         int batch = model.Batch;
         var rollout = new Rollout(batch);
