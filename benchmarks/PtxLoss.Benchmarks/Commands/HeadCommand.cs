@@ -7,6 +7,7 @@ namespace PtxLosses.Benchmarks;
 internal static class HeadCommand
 {
     private static readonly Work[] _works = [Work.Forward, Work.Gradient];
+    private static readonly bool[] _fusedAndNot = [true, false];
 
     public static void Run(string[] args)
     {
@@ -40,17 +41,18 @@ internal static class HeadCommand
             Console.Error.WriteLine($"making and checking {shape}");
             using var problem = new HeadProblem(shape);
             problem.Save(folder);
-            long?[] bytes = [.. _works.Select(work => ExtraBytes(work, problem, folder, threads))];
             foreach (string peer in peers)
             {
                 Console.Error.WriteLine($"checking {peer}");
                 processes.Add(new(peer.Split(' '), [], problem, folder, threads));
             }
 
-            var calls = new HeadCalls(problem, threads);
             List<Contender> contenders =
             [
-                .. _works.Select((work, i) => calls.ToContender(work) with { ExtraBytes = bytes[i] }),
+                .. from isFused in _fusedAndNot
+                   from work in _works
+                   let bytes = ExtraBytes(work, isFused, problem, folder, threads)
+                   select new HeadCalls(problem, threads, isFused).ToContender(work) with { ExtraBytes = bytes },
                 .. processes.SelectMany(process => process.Contenders),
             ];
             Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
@@ -63,9 +65,9 @@ internal static class HeadCommand
         }
     }
 
-    private static long? ExtraBytes(Work work, HeadProblem problem, string folder, int threads)
+    private static long? ExtraBytes(Work work, bool isFused, HeadProblem problem, string folder, int threads)
     {
-        using var process = new PeerProcess(HeadMemoryCommand.StartFor(work), [], problem, folder, threads);
+        using var process = new PeerProcess(HeadMemoryCommand.StartFor(work, isFused), [], problem, folder, threads);
         return process.Contenders.Single().ExtraBytes;
     }
 }

@@ -13,17 +13,19 @@ internal static class HeadMemoryCommand
     /// <summary>A call of it compiles the code and starts the threads, and takes next to no memory.</summary>
     private static readonly HeadShape _warmUp = new(64, 64, 1000);
 
-    public static IReadOnlyList<string> StartFor(Work work) => ServeCommand.StartOf(Verb, work.ToString());
+    public static IReadOnlyList<string> StartFor(Work work, bool isFused)
+        => ServeCommand.StartOf(Verb, work.ToString(), isFused.ToString());
 
     public static void Run(string[] args)
     {
         Work work = Enum.Parse<Work>(args[0]);
-        int threads = int.Parse(args[5], CultureInfo.InvariantCulture);
+        bool isFused = bool.Parse(args[1]);
+        int threads = int.Parse(args[6], CultureInfo.InvariantCulture);
         using var small = new HeadProblem(_warmUp);
-        new HeadCalls(small, threads).Run(work);
+        new HeadCalls(small, threads, isFused).Run(work);
 
-        using HeadProblem problem = HeadProblem.Load(HeadShape.Parse(args[2], args[3], args[4]), args[1]);
-        var calls = new HeadCalls(problem, threads);
+        using HeadProblem problem = HeadProblem.Load(HeadShape.Parse(args[3], args[4], args[5]), args[2]);
+        var calls = new HeadCalls(problem, threads, isFused);
         if (work == Work.Gradient)
         {
             _ = (problem.HiddenGradient, problem.WeightGradient); // both are there from now on
@@ -38,7 +40,7 @@ internal static class HeadMemoryCommand
             answers.Add(problem.Dot(problem.WeightGradient, problem.Weight));
         }
 
-        List<string> fields = [work.ToString(), Contender.PtxLoss, HeadCalls.Name(work)];
+        List<string> fields = [work.ToString(), calls.By, calls.Name(work)];
         fields.AddRange(answers.Select(answer => answer.ToString(CultureInfo.InvariantCulture)));
         if (bytes is { } known)
         {

@@ -2,25 +2,35 @@ using System.Numerics.Tensors;
 
 namespace PtxLosses.Benchmarks;
 
-/// <summary>The library's loss from hidden states, called as its users call it.</summary>
-internal sealed class HeadCalls(HeadProblem problem, int threads)
+/// <summary>
+/// The library's loss from hidden states, called as its users call it; or, unfused, with room for the logits of all tokens, which
+/// makes it one product into memory, the loss over all of that, and two products from it.
+/// </summary>
+internal sealed class HeadCalls(HeadProblem problem, int threads, bool isFused)
 {
-    private readonly PtxLossOptions _options = new() { MaxDegreeOfParallelism = threads };
+    public const string Unfused = "unfused";
 
-    public static string Name(Work work)
-        => work == Work.Forward ? nameof(PtxLoss.ComputeFromHidden) : nameof(PtxLoss.ComputeFromHiddenWithGradient);
+    private readonly PtxLossOptions _options = isFused
+        ? new() { MaxDegreeOfParallelism = threads }
+        : new() { MaxDegreeOfParallelism = threads, MaxScratchBytes = long.MaxValue };
+
+    public string By => isFused ? Contender.PtxLoss : Unfused;
+
+    public string Name(Work work)
+        => (work == Work.Forward ? nameof(PtxLoss.ComputeFromHidden) : nameof(PtxLoss.ComputeFromHiddenWithGradient))
+            + (isFused ? "" : ", all logits in memory");
 
     /// <summary>Checks the answer first.</summary>
     public Contender ToContender(Work work)
     {
-        string name = $"{Contender.PtxLoss}, {Name(work)}";
+        string name = $"{By}, {Name(work)}";
         problem.Check(name, Run(work));
         if (work == Work.Gradient)
         {
             problem.CheckGradients(name);
         }
 
-        return new(work, Contender.PtxLoss, Name(work), problem.Shape, threads, Contender.TurnsOf(() => Run(work)));
+        return new(work, By, Name(work), problem.Shape, threads, Contender.TurnsOf(() => Run(work)));
     }
 
     /// <summary>The mean loss of a token.</summary>

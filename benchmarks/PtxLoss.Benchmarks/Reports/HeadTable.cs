@@ -32,6 +32,9 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
         foreach (var (work, title) in new[] { (Work.Forward, "Loss"), (Work.Gradient, "Loss and gradients") })
         {
             HeadMeasurement ours = Find(work, Contender.PtxLoss)!;
+            HeadMeasurement unfused = Find(work, HeadCalls.Unfused)!;
+            AddTimes($"{title}, logits in memory", unfused.Time, "0.00×");
+            AddMemory($"{title}, logits in memory", unfused);
             foreach (Measurement limit in measurements.Select(it => it.Time).Where(it => it.Work == work && IsLimit(it)))
             {
                 AddTimes($"{title}, multiplications", limit, "P0");
@@ -40,12 +43,17 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
             if (Find(work, Framework) is { } framework)
             {
                 AddTimes(title, framework.Time, "0.00×");
-                if (framework.ExtraBytes is { } theirs && ours.ExtraBytes is { } own)
+                AddMemory($"{title}, memory", framework);
+            }
+
+            void AddMemory(string what, HeadMeasurement other)
+            {
+                if (other.ExtraBytes is { } theirs && ours.ExtraBytes is { } own)
                 {
                     string ratio = Math.Min(own, theirs) >= TellingBytes
                         ? ((double)theirs / own).ToString("0.0×", CultureInfo.InvariantCulture)
                         : "";
-                    Add($"{title}, memory", $"{Megabytes(own)} MB", framework.Time, $"{Megabytes(theirs)} MB", ratio);
+                    Add(what, $"{Megabytes(own)} MB", other.Time, $"{Megabytes(theirs)} MB", ratio);
                 }
             }
 
@@ -91,7 +99,7 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
 
     /// <summary>Multiplications are, and all that is neither PtxLoss nor the framework multiplies.</summary>
     private static bool IsLimit(Measurement it)
-        => it.By != Contender.PtxLoss && !it.By.StartsWith(Framework, StringComparison.Ordinal);
+        => it.By is not (Contender.PtxLoss or HeadCalls.Unfused) && !it.By.StartsWith(Framework, StringComparison.Ordinal);
 
     private static string Text(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds:G4} ms");
 
