@@ -38,8 +38,8 @@ internal sealed unsafe class HeadScratch : IDisposable
         long most = Math.Min((options.MaxScratchBytes - roomForPanels) / tokenBytes, int.MaxValue);
         most -= most > tile ? most % tile : 0;
         tokens = Math.Max(1, tokens);
-        long parts = Quotient(tokens, most);
-        TokensPerPart = (int)Math.Min(most, Quotient(Quotient(tokens, parts), tile) * tile);
+        long parts = Segments.Count(tokens, most);
+        TokensPerPart = (int)Math.Min(most, Segments.Count(Segments.Count(tokens, parts), tile) * tile);
 
         // Aligned by hand: glibc does not use again what it has aligned, and every call would pay for fresh pages.
         Bytes = (TokensPerPart * tokenBytes) + PanelBytes(Threads) + Line;
@@ -94,9 +94,6 @@ internal sealed unsafe class HeadScratch : IDisposable
     private static long RowStride(int columns)
     {
         const int floats = Line / sizeof(float);
-        return (Quotient(columns, floats) + 1) * floats;
+        return (Segments.Count(columns, floats) + 1) * floats;
     }
-
-    /// <summary>Rounded up.</summary>
-    private static long Quotient(long dividend, long divisor) => (dividend + divisor - 1) / divisor;
 }

@@ -41,20 +41,20 @@ internal readonly struct ProductCut
     /// <summary>The cut that takes the least time, by what its tasks copy and how they come out among the threads.</summary>
     public static ProductCut For(ProductKernel kernel, long rows, long columns, long inner, int threads)
     {
-        long tilesDown = Blocks(rows, kernel.TileRows), tilesAcross = Blocks(columns, kernel.TileColumns);
+        long tilesDown = Segments.Count(rows, kernel.TileRows), tilesAcross = Segments.Count(columns, kernel.TileColumns);
         double multiplications = (double)rows * columns * inner;
         threads = (int)Math.Clamp(multiplications / MultiplicationsPerThread, 1, threads);
-        long fewest = Blocks(tilesDown, kernel.MaxRows(inner) / kernel.TileRows), most = Math.Max(fewest, threads * TasksPerThread);
+        long fewest = Segments.Count(tilesDown, kernel.MaxRows(inner) / kernel.TileRows), most = Math.Max(fewest, threads * TasksPerThread);
         double best = double.PositiveInfinity;
         ProductCut cut = default;
         for (long rowBlocks = fewest; rowBlocks <= Math.Min(most, tilesDown); rowBlocks++)
         {
             for (long columnBlocks = 1; columnBlocks <= Math.Min(most / rowBlocks, tilesAcross); columnBlocks++)
             {
-                long tileRows = Blocks(tilesDown, rowBlocks), tileColumns = Blocks(tilesAcross, columnBlocks);
+                long tileRows = Segments.Count(tilesDown, rowBlocks), tileColumns = Segments.Count(tilesAcross, columnBlocks);
                 long taskRows = tileRows * kernel.TileRows, taskColumns = tileColumns * kernel.TileColumns;
-                long down = Blocks(tilesDown, tileRows), across = Blocks(tilesAcross, tileColumns);
-                double rounds = Blocks(down * across, threads) + (threads > 1 ? Unevenness : 0);
+                long down = Segments.Count(tilesDown, tileRows), across = Segments.Count(tilesAcross, tileColumns);
+                double rounds = Segments.Count(down * across, threads) + (threads > 1 ? Unevenness : 0);
                 double time = rounds * (((double)taskRows * taskColumns) + (CostOfCopying * (taskRows + taskColumns)));
                 if (time < best)
                 {
@@ -66,6 +66,4 @@ internal readonly struct ProductCut
 
         return cut;
     }
-
-    private static long Blocks(long length, long block) => (length + block - 1) / block;
 }

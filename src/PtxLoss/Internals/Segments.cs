@@ -3,7 +3,9 @@ namespace PtxLosses.Internals;
 /// <summary>A span cut into parts of one length, of which the last may be shorter.</summary>
 internal static class Segments
 {
-    public static int Count(int length, int segmentLength) => (int)(((long)length + segmentLength - 1) / segmentLength);
+    public static int Count(int length, int segmentLength) => (int)Count((long)length, segmentLength);
+
+    public static long Count(long length, long segmentLength) => (length + segmentLength - 1) / segmentLength;
 
     public static Span<T> Slice<T>(Span<T> span, int segment, int segmentLength)
     {
