@@ -80,6 +80,24 @@ public partial class ReadmeTests
     }
 
     [Fact]
+    public void The_table_of_the_head_is_the_one_that_the_benchmarks_wrote()
+    {
+        string readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+        string head = Link().Matches(readme).Select(link => link.Groups["path"].Value)
+            .Single(path => path.EndsWith("/head.md", StringComparison.Ordinal));
+        string[] rows =
+        [
+            .. File.ReadLines(Path.Combine(Repository.Root, head))
+                .SkipWhile(line => !line.StartsWith("## 1024x768x50304, 2 threads", StringComparison.Ordinal)).Skip(1)
+                .TakeWhile(line => !line.StartsWith("## ", StringComparison.Ordinal))
+                .Where(line => line.StartsWith("| loss and gradients ", StringComparison.Ordinal)),
+        ];
+
+        rows.Should().HaveCountGreaterThan(3);
+        readme.Should().ContainAll(rows);
+    }
+
+    [Fact]
     public void Files_that_the_text_links_to_exist()
     {
         foreach (string document in Directory.GetFiles(Repository.Root, "*.md").Concat(Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md")))
