@@ -58,10 +58,10 @@ public class HeadTests
         => Check.One(Config.QuickThrowOnFailure.WithMaxTest(150), Prop.ForAll(Arb.From(Cases(), Shrink), Holds));
 
     [Theory]
-    [InlineData(480, 1)]
-    [InlineData(24, 1)]
-    [InlineData(1, 1.7)]
-    public void Errors_are_no_larger_than_those_of_float_logits_in_memory_however_few_tokens_at_a_time(int tokensAtATime, double slack)
+    [InlineData(480)]
+    [InlineData(24)]
+    [InlineData(1)]
+    public void Errors_are_no_larger_than_those_of_float_logits_in_memory_however_few_tokens_at_a_time(int tokensAtATime)
     {
         var problem = new HeadProblem(480, 64, 500, seed: 2)
         {
@@ -82,7 +82,7 @@ public class HeadTests
 
         Math.Abs(fused.Result.Total - expected.Total).Should().BeLessThan(Math.Abs(unfused - expected.Total) + 1e-8);
         Error(fused.Hidden, hidden).Should().BeLessThanOrEqualTo(Error(unfusedHidden, hidden));
-        Error(fused.Weight, weight).Should().BeLessThanOrEqualTo(slack * Error(unfusedWeight, weight));
+        Error(fused.Weight, weight).Should().BeLessThanOrEqualTo(Error(unfusedWeight, weight));
 
         static double Error(float[] actual, double[] expected)
             => Math.Sqrt(actual.Zip(expected, (x, y) => (x - y) * (x - y)).Average());

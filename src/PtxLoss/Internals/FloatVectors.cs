@@ -55,7 +55,7 @@ internal unsafe struct FloatVector512 : IFloatVector<FloatVector512>
         Vector512<uint> bits = Lanes.AsUInt32();
         Vector512<uint> rounded = (bits + Vector512.Create(0x7FFFu) + ((bits >> 16) & Vector512<uint>.One)) >> 16;
         bits = Vector512.ConditionalSelect(Vector512.IsNaN(Lanes).AsUInt32(), (bits >> 16) | Vector512.Create(0x40u), rounded);
-        Vector256.Narrow(bits.GetLower(), bits.GetUpper()).Store(address);
+        Avx512F.ConvertToVector256UInt16(bits).Store(address);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -70,7 +70,7 @@ internal unsafe struct FloatVector512 : IFloatVector<FloatVector512>
         Vector512<uint> bits = Vector512.ConditionalSelect(Vector512.LessThan(magnitude, Vector512.Create(HalfBits.FirstNormal)), subnormal, normal);
         bits = Vector512.ConditionalSelect(Vector512.LessThan(magnitude, Vector512.Create(HalfBits.FirstTooLarge)), bits, special);
         bits |= (Lanes.AsUInt32() >> 16) & Vector512.Create(HalfBits.Sign);
-        Vector256.Narrow(bits.GetLower(), bits.GetUpper()).Store(address);
+        Avx512F.ConvertToVector256UInt16(bits).Store(address);
     }
 
     public void StoreNonTemporal(float* address) => Lanes.StoreAlignedNonTemporal(address);
