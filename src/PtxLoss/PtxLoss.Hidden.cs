@@ -31,9 +31,10 @@ public static partial class PtxLoss
     /// Your Losses in Large-Vocabulary Language Models", 2024, and Liger-Kernel's <c>fused_linear_cross_entropy</c>.
     /// </remarks>
     /// <exception cref="ArgumentException">
-    /// Shapes disagree, a last dimension is empty or not of stride 1, a target is out of range, γ is not finite, or an option is out
-    /// of range or has no meaning here: <see cref="PtxLossOptions.ShiftTargets"/>.
+    /// Shapes disagree, the vocabulary or a last dimension is empty, a last dimension is not of stride 1, a target is out of range, γ
+    /// is not finite, or an option is out of range or has no meaning here: <see cref="PtxLossOptions.ShiftTargets"/>.
     /// </exception>
+    /// <exception cref="OutOfMemoryException">There is not as much memory as the call needs of what it may take. Nothing has been written.</exception>
     public static PtxLossResult ComputeFromHidden<TTarget>(
         double rlLoss,
         in ReadOnlyTensorSpan<float> hidden,
@@ -72,9 +73,10 @@ public static partial class PtxLoss
     /// <returns>As for <c>ComputeFromHidden</c>.</returns>
     /// <remarks>See <c>ComputeFromHidden</c>. No logit is computed twice.</remarks>
     /// <exception cref="ArgumentException">
-    /// As for <c>ComputeFromHidden</c>, or a gradient has another shape than what it belongs to, or memory in common with anything
-    /// else that is passed. Nothing has been written.
+    /// As for <c>ComputeFromHidden</c>, or a gradient has another shape than what it belongs to, or may have elements in common with
+    /// anything else that is passed: rows may lie between other rows only if they are as far apart. Nothing has been written.
     /// </exception>
+    /// <exception cref="OutOfMemoryException">There is not as much memory as the call needs of what it may take. Nothing has been written.</exception>
     public static PtxLossResult ComputeFromHiddenWithGradient<TTarget>(
         double rlLoss,
         in ReadOnlyTensorSpan<float> hidden,
@@ -104,7 +106,7 @@ public static partial class PtxLoss
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         HeadArguments.CheckShapes(in hidden, in weight, targets.Length, bias.Length, in gradients);
-        Arguments.CheckUnshifted(options);
+        HeadArguments.CheckUnshifted(options);
         OptionRanges.Check(options, targets.Length);
         Arguments.CheckCoefficient(ptxCoefficient);
         ReadOnlySpan<float> tokenWeights = options.TokenWeights.Span;

@@ -88,7 +88,8 @@ public sealed record PtxLossOptions
 
     /// <summary>
     /// The most threads one call may use, as in <see cref="ParallelOptions.MaxDegreeOfParallelism"/>: −1 (the default) for all
-    /// cores, or at least 1. With 1 the call stays on the calling thread and allocates nothing. Results do not depend on it.
+    /// cores, or at least 1. With 1 the call stays on the calling thread and, unless it starts from hidden states, allocates nothing.
+    /// Results do not depend on it.
     /// </summary>
     public int MaxDegreeOfParallelism { get; init; } = -1;
 
@@ -97,6 +98,6 @@ public sealed record PtxLossOptions
     /// bytes; default 64 MB. Up to a half holds the logits of some tokens at a time: more tokens make them faster. The rest is for
     /// threads, some 0.8 MB each, and limits how many there are. Other calls take none.
     /// </summary>
-    /// <remarks>The least is what one token and one thread need: 1 MB, or twice a row of logits and two of hidden states.</remarks>
+    /// <remarks>The least is what one token and one thread need: a row of logits and two of hidden states, and again as much or 0.8 MB.</remarks>
     public long MaxScratchBytes { get; init; } = 64 << 20;
 }

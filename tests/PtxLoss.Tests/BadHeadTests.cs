@@ -64,13 +64,13 @@ public class BadHeadTests
     {
         Rejects("options", "options.MaxDegreeOfParallelism is 0, but must be", options: new() { MaxDegreeOfParallelism = 0 });
         Rejects("options", "options.TokenWeights has length 2, but must have 3", options: new() { TokenWeights = new float[2] });
-        Rejects("options", "ShiftTargets", options: new() { ShiftTargets = true });
+        Rejects("options", "options.ShiftTargets is true, but must be false here: give each", options: new() { ShiftTargets = true });
         Rejects("ptxCoefficient", "ptxCoefficient must be finite", coefficient: double.NaN);
         foreach (long tooLittle in new[] { -1, 0, HeadScratch.Needed(1, 5, 4) - 1 })
         {
             Rejects(
                 "options",
-                $"options.MaxScratchBytes is {tooLittle}, but a vocabulary of 5 needs at least {HeadScratch.Needed(1, 5, 4)}",
+                $"options.MaxScratchBytes is {tooLittle}, but a vocabulary of 5 and hidden states of 4 need at least {HeadScratch.Needed(1, 5, 4)}",
                 options: new() { MaxScratchBytes = tooLittle });
         }
     }
@@ -85,6 +85,25 @@ public class BadHeadTests
     [InlineData(nameof(Place.TokenWeights), nameof(Place.BiasGradient), "biasGradient overlaps options.TokenWeights")]
     public void A_gradient_that_shares_memory(string first, string second, string message)
         => Rejects(message.Split(' ')[0], message, shared: (Enum.Parse<Place>(first), Enum.Parse<Place>(second)));
+
+    [Theory]
+    [InlineData(3, 7)] // the first element of a row is the last of another
+    [InlineData(-3, 7)]
+    [InlineData(4, 6)] // rows are not as far apart
+    public void A_gradient_whose_rows_reach_into_others(int distance, int stride)
+    {
+        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<int>(
+            0,
+            new ReadOnlyTensorSpan<float>(_memory, 50, [3, 4], [7, 1]),
+            new ReadOnlyTensorSpan<float>(new float[20], [5, 4]),
+            _targets,
+            1,
+            new TensorSpan<float>(_memory, 50 + distance, [3, 4], [stride, 1]),
+            default);
+
+        act.Should().Throw<ArgumentException>().WithParameterName("hiddenGradient").WithMessage("hiddenGradient overlaps hidden*");
+        _memory.Should().OnlyContain(x => x == Untouched);
+    }
 
     private enum Place
     {

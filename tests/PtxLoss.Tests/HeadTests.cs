@@ -89,6 +89,58 @@ public class HeadTests
     }
 
     [Fact]
+    public void The_gradient_of_the_bias_keeps_its_digits_over_many_tokens()
+    {
+        const int tokens = 100_000;
+        float[] bias = [0.3f, -1, 2, 0.1f], biasGradient = new float[4], gradient = new float[tokens * 4];
+        int[] targets = TestData.Targets(tokens, 3, seed: 6);
+        float[] logits = [.. Enumerable.Range(0, tokens).SelectMany(_ => bias)];
+        double[] expected = new double[4];
+        double[] ofLogits = ScalarReference.Compute<float, int>(0, logits, targets, 4, 1).Gradient;
+        for (int i = 0; i < ofLogits.Length; i++)
+        {
+            expected[i % 4] += ofLogits[i];
+        }
+
+        PtxLoss.ComputeFromHiddenWithGradient<int>(
+            0,
+            new ReadOnlyTensorSpan<float>(gradient, [tokens, 1], [1, 0]),
+            new ReadOnlyTensorSpan<float>(new float[4], [4, 1], [1, 0]),
+            targets,
+            1,
+            default,
+            default,
+            bias: bias,
+            biasGradient: biasGradient);
+
+        Closeness.ShouldBeClose(TestData.ToDouble(biasGradient), expected, _ => 1e-6);
+    }
+
+    [Fact]
+    public void Rows_may_lie_side_by_side()
+    {
+        var problem = new HeadProblem(6, 8, 30, seed: 7);
+        HeadProblem.Gradients expected = problem.WithGradient();
+        float[] ofTokens = new float[6 * 16], ofVocabulary = new float[30 * 16];
+        var hidden = new TensorSpan<float>(ofTokens, 0, [6, 8], [16, 1]);
+        var weight = new TensorSpan<float>(ofVocabulary, 8, [30, 8], [16, 1]);
+        new ReadOnlyTensorSpan<float>(problem.Hidden, [6, 8]).CopyTo(hidden);
+        new ReadOnlyTensorSpan<float>(problem.Weight, [30, 8]).CopyTo(weight);
+
+        PtxLoss.ComputeFromHiddenWithGradient<int>(
+            0.5,
+            hidden,
+            weight,
+            problem.Targets,
+            1,
+            new TensorSpan<float>(ofTokens, 8, [6, 8], [16, 1]),
+            new TensorSpan<float>(ofVocabulary, 0, [30, 8], [16, 1])).Should().Be(expected.Result);
+
+        ofTokens.Where((_, i) => i % 16 >= 8).ToArray().ShouldBeIdentical(expected.Hidden);
+        ofVocabulary.Where((_, i) => i % 16 < 8).ToArray().ShouldBeIdentical(expected.Weight);
+    }
+
+    [Fact]
     public void More_than_2_to_the_31_logits()
     {
         const int tokens = 2200, ids = 1_000_000;

@@ -156,8 +156,11 @@ internal static class Arguments
     }
 
     public static void CheckDisjoint(MemoryRange output, MemoryRange other, string outputName, string otherName)
+        => CheckDisjoint(output.Overlaps(other), outputName, otherName);
+
+    public static void CheckDisjoint(bool overlap, string outputName, string otherName)
     {
-        if (output.Overlaps(other))
+        if (overlap)
         {
             throw new ArgumentException($"{outputName} overlaps {otherName}; it needs memory of its own.", outputName);
         }

@@ -6,7 +6,7 @@ namespace PtxLosses.Internals;
 /// <summary>
 /// The loss of logits = hidden · weightᵀ + bias, and its gradients, for as many tokens at a time as there is room for logits: these are
 /// computed, turned into their own gradient in place by the pass that every call takes, and multiplied with weight and hidden
-/// states. Tokens that count nowhere are left out before anything is multiplied. All memory is validated and pinned.
+/// states. Tokens that count nowhere are left out before anything is multiplied. All memory is pinned, and its shapes are checked.
 /// </summary>
 internal sealed unsafe class FusedHead<TTarget>
     where TTarget : unmanaged, IBinaryInteger<TTarget>
@@ -44,38 +44,47 @@ internal sealed unsafe class FusedHead<TTarget>
 
     private int VocabularySize => (int)Weight.Rows;
 
-    /// <summary>Checks that what is written has no memory in common with anything else.</summary>
+    /// <summary>Checks that what is written has no element in common with anything else: the caller does so before <see cref="Run"/>.</summary>
     public void CheckMemory()
-        => Arguments.CheckDisjoint(
-            [
-                (HiddenGradient.Memory, "hiddenGradient"),
-                (WeightGradient.Memory, "weightGradient"),
-                (MemoryRange.Of(BiasGradient, BiasGradient == null ? 0 : VocabularySize), "biasGradient"),
-            ],
-            [
-                (Hidden.Memory, "hidden"),
-                (Weight.Memory, "weight"),
-                (MemoryRange.Of(Bias, Bias == null ? 0 : VocabularySize), "bias"),
-                (Targets.Memory, "targets"),
-                (MemoryRange.Of(TokenWeights, TokenWeights == null ? 0 : Targets.Count), "options.TokenWeights"),
-            ]);
+    {
+        ReadOnlySpan<(MatrixView Matrix, string Name)> all =
+        [
+            (HiddenGradient, "hiddenGradient"),
+            (WeightGradient, "weightGradient"),
+            (Row(BiasGradient, VocabularySize), "biasGradient"),
+            (Hidden, "hidden"),
+            (Weight, "weight"),
+            (Row(Bias, VocabularySize), "bias"),
+            (Row(TokenWeights, Targets.Count), "options.TokenWeights"),
+        ];
+        const int outputs = 3;
+        for (int i = 0; i < outputs; i++)
+        {
+            (MatrixView output, string name) = all[i];
+            Arguments.CheckDisjoint(output.Memory, Targets.Memory, name, "targets");
+            foreach ((MatrixView other, string otherName) in all[(i + 1)..])
+            {
+                Arguments.CheckDisjoint(output.Overlaps(in other), name, otherName);
+            }
+        }
+
+        static MatrixView Row(float* start, long length) => new(start, start == null ? 0 : 1, length, length);
+    }
 
     /// <summary>Computes the sums of the losses, and the gradients.</summary>
     public TokenLosses Run(HeadScratch scratch)
     {
-        long[] tokens = new long[scratch.TokensPerPart], targets = new long[scratch.TokensPerPart];
-        float[] weights = new float[scratch.TokensPerPart];
         TokenLosses sums = default;
         long next = 0;
         bool adds = Options.AccumulateGradient;
         int count;
-        while ((count = Gather(ref next, scratch.Hidden, tokens, targets, weights)) > 0)
+        while ((count = Gather(ref next, scratch)) > 0)
         {
             MatrixView hidden = scratch.Hidden.Block(0, 0, count, Hidden.Columns);
             MatrixView logits = scratch.Logits.Block(0, 0, count, VocabularySize);
             ComputeLogits(in hidden, in logits, scratch);
-            sums += Reduce(in logits, targets, weights);
-            Differentiate(in logits, in hidden, tokens, adds, scratch);
+            sums += Reduce(in logits, scratch);
+            Differentiate(in logits, in hidden, adds, scratch);
             adds = true;
         }
 
@@ -88,17 +97,20 @@ internal sealed unsafe class FusedHead<TTarget>
         return sums;
     }
 
-    /// <summary>Copies the hidden states of the next tokens that count, as many as there is room for.</summary>
-    private int Gather(ref long next, in MatrixView hidden, long[] tokens, long[] targets, float[] weights)
+    /// <summary>
+    /// Copies the hidden states of the next tokens that count, as many as there is room for. One thread does: a state is copied once
+    /// and then multiplied with the whole vocabulary.
+    /// </summary>
+    private int Gather(ref long next, HeadScratch scratch)
     {
         int count = 0;
-        for (; next < Targets.Count && count < tokens.Length; next++)
+        for (; next < Targets.Count && count < scratch.TokensPerPart; next++)
         {
             float weight = TokenWeights == null ? 1 : TokenWeights[next];
             if (Targets.Counts(next, out long target) && weight != 0)
             {
-                Hidden.Row(next).CopyTo(hidden.Row(count));
-                (tokens[count], targets[count], weights[count]) = (next, target, weight);
+                Hidden.Row(next).CopyTo(scratch.Hidden.Row(count));
+                (scratch.Tokens[count], scratch.Targets[count], scratch.Weights[count]) = (next, target, weight);
                 count++;
             }
             else if (!HiddenGradient.IsEmpty && !Options.AccumulateGradient)
@@ -121,29 +133,25 @@ internal sealed unsafe class FusedHead<TTarget>
     }
 
     /// <summary>Sums the losses and, where a gradient is wanted, turns the logits into theirs.</summary>
-    private TokenLosses Reduce(in MatrixView logits, long[] targets, float[] weights)
+    private TokenLosses Reduce(in MatrixView logits, HeadScratch scratch)
     {
-        fixed (long* targetsStart = targets)
-        fixed (float* weightsStart = weights)
+        var rows = new LogitRows<float>(logits.Start, new RowOffsets(logits.Rows, logits.RowStride), VocabularySize);
+        var targets = new TargetRows<long>(scratch.Targets, logits.Rows, ignoreIndex: null);
+        var options = new RowOptions(Options) { Accumulates = false };
+        var pass = new RowPass<float, long>(RowKernels.For<float>(logits: default), in rows, in targets, options)
         {
-            var rows = new LogitRows<float>(logits.Start, new RowOffsets(logits.Rows, logits.RowStride), VocabularySize);
-            var targetRows = new TargetRows<long>(targetsStart, logits.Rows, ignoreIndex: null);
-            var options = new RowOptions(Options with { AccumulateGradient = false });
-            var pass = new RowPass<float, long>(RowKernels.For<float>(logits: default), in rows, in targetRows, options)
-            {
-                TokenWeights = TokenWeights == null ? null : weightsStart,
-                Scale = Scale,
-            };
-            if (!HiddenGradient.IsEmpty || !WeightGradient.IsEmpty || BiasGradient != null)
-            {
-                pass.WriteGradientTo(in rows);
-            }
-
-            return RowScheduler.Run(pass, Options.MaxDegreeOfParallelism);
+            TokenWeights = TokenWeights == null ? null : scratch.Weights,
+            Scale = Scale,
+        };
+        if (!HiddenGradient.IsEmpty || !WeightGradient.IsEmpty || BiasGradient != null)
+        {
+            pass.WriteGradientTo(in rows);
         }
+
+        return RowScheduler.Run(pass, Options.MaxDegreeOfParallelism);
     }
 
-    private void Differentiate(in MatrixView logitsGradient, in MatrixView hidden, long[] tokens, bool adds, HeadScratch scratch)
+    private void Differentiate(in MatrixView logitsGradient, in MatrixView hidden, bool adds, HeadScratch scratch)
     {
         if (!HiddenGradient.IsEmpty)
         {
@@ -151,7 +159,7 @@ internal sealed unsafe class FusedHead<TTarget>
             MatrixProduct.Multiply(logitsGradient, Weight, gradient, adds: false, scratch.Threads, scratch.Panels);
             for (int i = 0; i < gradient.Rows; i++)
             {
-                Add(gradient.Row(i), HiddenGradient.Row(tokens[i]), Options.AccumulateGradient);
+                Add(gradient.Row(i), HiddenGradient.Row(scratch.Tokens[i]), Options.AccumulateGradient);
             }
         }
 
@@ -166,14 +174,26 @@ internal sealed unsafe class FusedHead<TTarget>
         }
     }
 
+    /// <summary>In double: unlike the products, whose sums are begun anew, this is one sum over all tokens of a part.</summary>
     private void AddUpTokens(MatrixView logitsGradient, bool adds, int threads)
         => SharedLoop.Run(Segments.Count(VocabularySize, ColumnsAtATime), threads, block =>
         {
-            var sums = Segments.Slice(new Span<float>(BiasGradient, VocabularySize), (int)block, ColumnsAtATime);
+            Span<float> gradient = Segments.Slice(new Span<float>(BiasGradient, VocabularySize), (int)block, ColumnsAtATime);
+            Span<double> sums = stackalloc double[gradient.Length], widened = stackalloc double[gradient.Length];
+            sums.Clear();
+            if (adds)
+            {
+                TensorPrimitives.ConvertTruncating<float, double>(gradient, sums);
+            }
+
             for (long token = 0; token < logitsGradient.Rows; token++)
             {
-                Add(Segments.Slice(logitsGradient.Row(token), (int)block, ColumnsAtATime), sums, adds || token > 0);
+                Span<float> row = Segments.Slice(logitsGradient.Row(token), (int)block, ColumnsAtATime);
+                TensorPrimitives.ConvertTruncating<float, double>(row, widened);
+                TensorPrimitives.Add(sums, widened, sums);
             }
+
+            TensorPrimitives.ConvertTruncating<double, float>(sums, gradient);
         });
 
     private static void Add(ReadOnlySpan<float> values, Span<float> destination, bool adds)

@@ -50,6 +50,17 @@ internal static class HeadArguments
         CheckGradient(gradients.Weight, weight.Lengths, "weightGradient", nameof(weight));
     }
 
+    /// <summary>Checks that targets are not to be shifted.</summary>
+    public static void CheckUnshifted(PtxLossOptions options)
+    {
+        if (options.ShiftTargets)
+        {
+            throw new ArgumentException(
+                "options.ShiftTargets is true, but must be false here: give each hidden state the id that follows it, and the last of each sequence an ignored one.",
+                nameof(options));
+        }
+    }
+
     /// <summary>The matrix of a tensor that was checked, or an empty one.</summary>
     public static unsafe MatrixView Matrix(float* start, ReadOnlySpan<nint> lengths, ReadOnlySpan<nint> strides)
         => lengths.IsEmpty ? default : new(start, lengths[0], lengths[1], strides[0]);
@@ -67,6 +78,11 @@ internal static class HeadArguments
                 $"{name} has the shape {Shapes.Format(lengths)}; its last dimension must be from 1 to {int.MaxValue}.", name);
         }
 
+        CheckDense(lengths, strides, name);
+    }
+
+    private static void CheckDense(ReadOnlySpan<nint> lengths, ReadOnlySpan<nint> strides, string name)
+    {
         if (lengths[1] > 1 && strides[1] != 1)
         {
             throw new ArgumentException(
@@ -87,7 +103,7 @@ internal static class HeadArguments
                 $"{name} has the shape {Shapes.Format(gradient.Lengths)}, but {of} has {Shapes.Format(needed)}.", name);
         }
 
-        CheckMatrix(gradient.Lengths, gradient.Strides, name, "");
+        CheckDense(gradient.Lengths, gradient.Strides, name);
         if (gradient.Lengths[0] > 1 && gradient.Strides[0] < gradient.Lengths[1])
         {
             throw new ArgumentException(

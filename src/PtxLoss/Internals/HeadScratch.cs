@@ -23,15 +23,14 @@ internal sealed unsafe class HeadScratch : IDisposable
             throw new ArgumentOutOfRangeException(
                 nameof(options),
                 options.MaxScratchBytes,
-                FormattableString.Invariant($"options.MaxScratchBytes is {options.MaxScratchBytes}, but a vocabulary of {vocabularySize} needs at least {least}."));
+                FormattableString.Invariant($"options.MaxScratchBytes is {options.MaxScratchBytes}, but a vocabulary of {vocabularySize} and hidden states of {hiddenSize} need at least {least}."));
         }
 
         // However many threads there are: the sums of a gradient depend on how many tokens there are at a time.
         long roomForPanels = Math.Max(options.MaxScratchBytes / 2, panelBytes);
+        int cores = Environment.ProcessorCount;
         Threads = (int)Math.Clamp(
-            roomForPanels / panelBytes,
-            1,
-            options.MaxDegreeOfParallelism < 0 ? Environment.ProcessorCount : options.MaxDegreeOfParallelism);
+            roomForPanels / panelBytes, 1, options.MaxDegreeOfParallelism < 0 ? cores : Math.Min(cores, options.MaxDegreeOfParallelism));
 
         // As even as can be, in whole tiles.
         long tile = MatrixProduct.TileRows;
@@ -49,6 +48,10 @@ internal sealed unsafe class HeadScratch : IDisposable
         Hidden = Take(TokensPerPart, hiddenSize, RowStride(hiddenSize));
         HiddenGradient = Take(TokensPerPart, hiddenSize, RowStride(hiddenSize));
         Panels = (float*)next;
+        next += PanelBytes(Threads);
+        Tokens = (long*)next;
+        Targets = Tokens + TokensPerPart;
+        Weights = (float*)(Targets + TokensPerPart);
 
         MatrixView Take(long rows, int columns, long rowStride)
         {
@@ -64,13 +67,23 @@ internal sealed unsafe class HeadScratch : IDisposable
 
     public int Threads { get; }
 
+    /// <summary>A row for each token, as in the other matrices.</summary>
     public MatrixView Logits { get; }
 
     public MatrixView Hidden { get; }
 
+    /// <summary>Also where it is not wanted: a loss must not depend on whether it is.</summary>
     public MatrixView HiddenGradient { get; }
 
+    /// <summary>What matrix products work in.</summary>
     public float* Panels { get; }
+
+    /// <summary>Which tokens they are.</summary>
+    public long* Tokens { get; }
+
+    public long* Targets { get; }
+
+    public float* Weights { get; }
 
     /// <summary>What so many tokens need at a time.</summary>
     public static long Needed(int tokens, int vocabularySize, int hiddenSize)
@@ -85,15 +98,19 @@ internal sealed unsafe class HeadScratch : IDisposable
         _memory = null;
     }
 
+    /// <summary>With what <see cref="RowScheduler"/> allocates for it.</summary>
     private static long TokenBytes(int vocabularySize, int hiddenSize)
-        => (RowStride(vocabularySize) + (2 * RowStride(hiddenSize))) * sizeof(float);
+        => ((RowStride(vocabularySize) + (2 * RowStride(hiddenSize)) + 1) * sizeof(float)) + (2 * sizeof(long)) + sizeof(TokenLosses);
 
     private static long PanelBytes(int threads) => MatrixProduct.ScratchLength(threads) * sizeof(float);
 
-    /// <summary>Rows start at a line, and not at a power of 2 from each other, where they would share the same few places of a cache.</summary>
+    /// <summary>
+    /// Rows start at a line, an odd number of lines from each other: at a large power of 2 they would share the same few places of a
+    /// cache.
+    /// </summary>
     private static long RowStride(int columns)
     {
         const int floats = Line / sizeof(float);
-        return (Segments.Count(columns, floats) + 1) * floats;
+        return (Segments.Count(columns, floats) | 1) * floats;
     }
 }

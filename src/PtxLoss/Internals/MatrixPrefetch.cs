@@ -40,7 +40,10 @@ internal unsafe struct MatrixPrefetch
 
     public readonly bool IsDone => _linesLeft <= 0;
 
-    /// <summary>Counts lines that were asked for; after the last, nothing but <paramref name="resting"/> is.</summary>
+    /// <summary>
+    /// Counts lines that were asked for; after the last, nothing but <paramref name="resting"/> is. Until the tile that asked for it
+    /// ends, lines behind the last are asked for: there may be no memory, which does not matter to a prefetch.
+    /// </summary>
     public void Count(int lines, float* resting)
     {
         _linesLeft -= lines;

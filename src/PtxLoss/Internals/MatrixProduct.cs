@@ -44,8 +44,8 @@ internal static unsafe class MatrixProduct
         }
 
         var cut = ProductCut.For(kernel, c.Rows, c.Columns, a.Columns, threads);
-        long lines = (long)scratch % (FloatsPerLine * sizeof(float));
-        float* aligned = scratch + (lines == 0 ? 0 : FloatsPerLine - (lines / sizeof(float)));
+        const int line = FloatsPerLine * sizeof(float);
+        float* aligned = (float*)(((nint)scratch + line - 1) / line * line);
         long stride = Stride(kernel);
         SharedLoop.Run(cut.Count, cut.Threads, (task, worker) =>
         {

@@ -14,7 +14,7 @@ internal readonly struct RowOptions(PtxLossOptions options)
     /// <summary>c, or 0.</summary>
     public double SoftCap { get; } = options.LogitSoftCap;
 
-    public bool Accumulates { get; } = options.AccumulateGradient;
+    public bool Accumulates { get; init; } = options.AccumulateGradient;
 
     /// <summary>Whether a gradient is a scaled softmax, but for the target; a z-loss changes only the scale.</summary>
     public bool ArePlain => LabelSmoothing == 0 && SoftCap == 0 && !Accumulates;
