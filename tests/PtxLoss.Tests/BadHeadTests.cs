@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 
 namespace PtxLosses.Tests;
 
@@ -65,6 +66,7 @@ public class BadHeadTests
         Rejects("options", "options.MaxDegreeOfParallelism is 0, but must be", options: new() { MaxDegreeOfParallelism = 0 });
         Rejects("options", "options.TokenWeights has length 2, but must have 3", options: new() { TokenWeights = new float[2] });
         Rejects("options", "options.ShiftTargets is true, but must be false here: give each", options: new() { ShiftTargets = true });
+        Rejects("options", "options.Denominator is 0, but 3 tokens count, so it must be above 0", options: new() { Denominator = 0 });
         Rejects("ptxCoefficient", "ptxCoefficient must be finite", coefficient: double.NaN);
         foreach (long tooLittle in new[] { -1, 0, HeadScratch.Needed(1, 5, 4) - 1 })
         {
@@ -103,6 +105,55 @@ public class BadHeadTests
 
         act.Should().Throw<ArgumentException>().WithParameterName("hiddenGradient").WithMessage("hiddenGradient overlaps hidden*");
         _memory.Should().OnlyContain(x => x == Untouched);
+    }
+
+    [Theory]
+    [InlineData(11, 4)] // the last hidden state
+    [InlineData(31, 4)] // or the last of the gradient
+    [InlineData(20, 5)] // or that of one with gaps
+    public void A_gradient_that_shares_one_element(int gradientStart, int stride)
+    {
+        int hiddenStart = gradientStart == 11 ? 0 : gradientStart + (4 * stride) + 3;
+        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<int>(
+            0,
+            new ReadOnlyTensorSpan<float>(_memory, hiddenStart, [3, 4], []),
+            new ReadOnlyTensorSpan<float>(new float[20], [5, 4]),
+            _targets,
+            1,
+            default,
+            new TensorSpan<float>(_memory, gradientStart, [5, 4], [stride, 1]));
+
+        act.Should().Throw<ArgumentException>().WithParameterName("weightGradient").WithMessage("*weightGradient overlaps hidden*");
+        _memory.Should().OnlyContain(x => x == Untouched);
+    }
+
+    [Fact]
+    public void Gradients_next_to_what_they_belong_to_are_fine()
+    {
+        ReadOnlyTensorSpan<float> hidden = new(_memory, 20, [3, 4], []), weight = new(_memory, 52, [5, 4], []);
+        TensorSpan<float> hiddenGradient = new(_memory, 72, [3, 4], []), weightGradient = new(_memory, 32, [5, 4], []);
+
+        PtxLoss.ComputeFromHiddenWithGradient<int>(0, hidden, weight, _targets, 1, hiddenGradient, weightGradient, null, [], _memory.AsSpan(84, 5));
+
+        _memory[..32].Concat(_memory[52..72]).Concat(_memory[89..]).Should().OnlyContain(x => x == Untouched);
+        _memory[32..52].Concat(_memory[72..89]).Should().NotContain(Untouched);
+    }
+
+    [Fact]
+    public void A_gradient_over_the_targets()
+    {
+        float[] memory = new float[20];
+        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<int>(
+            0,
+            new ReadOnlyTensorSpan<float>(_memory, 0, [3, 4], []),
+            new ReadOnlyTensorSpan<float>(_memory, 12, [5, 4], []),
+            MemoryMarshal.Cast<float, int>(memory.AsSpan(17)),
+            1,
+            default,
+            new TensorSpan<float>(memory, [5, 4]));
+
+        act.Should().Throw<ArgumentException>().WithParameterName("weightGradient").WithMessage("*weightGradient overlaps targets*");
+        memory.Should().OnlyContain(x => x == 0);
     }
 
     private enum Place

@@ -192,6 +192,32 @@ public class HeadTests
         gradients.Hidden.Concat(gradients.Weight).Concat(gradients.Bias).Should().OnlyContain(x => x == (accumulates ? 2 : 0));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Hidden_states_of_tokens_that_count_nowhere_are_not_read(bool accumulates)
+    {
+        HeadProblem.Gradients expected = Run(0), actual = Run(float.NaN);
+
+        actual.ShouldBeIdentical(expected);
+        actual.Weight.Should().NotContain(x => float.IsNaN(x));
+
+        HeadProblem.Gradients Run(float unread)
+        {
+            var problem = new HeadProblem(6, 8, 30, seed: 6, hasBias: true)
+            {
+                Targets = [3, -100, 6, 0, 5, 2],
+                Options = new() { TokenWeights = new[] { 0.5f, 4, 0, 1.5f, 0.25f, 0 }, AccumulateGradient = accumulates },
+            };
+            foreach (int token in new[] { 1, 2, 5 })
+            {
+                problem.Hidden.AsSpan(token * 8, 8).Fill(unread);
+            }
+
+            return problem.WithGradient(initial: 2);
+        }
+    }
+
     [Fact]
     public void No_tokens()
     {
@@ -233,6 +259,19 @@ public class HeadTests
                 scratch.TokensPerPart.Should().Be(oneThread.TokensPerPart, "sums must not depend on the number of threads");
             }
         }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public unsafe void Working_memory_has_room_for_its_parts_wherever_it_starts(int threads)
+    {
+        const int line = 64;
+        using var scratch = new HeadScratch(20, 50, 30, new() { MaxDegreeOfParallelism = threads });
+
+        byte* start = (byte*)scratch.Logits.Start, end = (byte*)(scratch.Weights + scratch.TokensPerPart);
+        ((nint)start % line).Should().Be(0);
+        (end - start + line - 1).Should().BeLessThanOrEqualTo(scratch.Bytes);
     }
 
     private static void Holds(Draw drawn)

@@ -72,6 +72,137 @@ public class KernelOptionTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void A_NaN_is_found_wherever_it_stands_and_whichever_it_is(string type, string kernel)
+    {
+        switch (type)
+        {
+            case nameof(Single):
+                CheckNaN(kernel, BitConverter.UInt32BitsToSingle(0x7F80_0001), BitConverter.UInt32BitsToSingle(0xFF80_0001));
+                break;
+            case nameof(Double):
+                CheckNaN(kernel, double.NaN, -double.NaN);
+                break;
+            case nameof(Half):
+                CheckNaN(kernel, BitConverter.UInt16BitsToHalf(0x7C01), BitConverter.UInt16BitsToHalf(0xFC01));
+                break;
+            default:
+                CheckNaN(kernel, BFloat16.FromUInt16Bits(0x7F81), BFloat16.FromUInt16Bits(0xFF81));
+                break;
+        }
+    }
+
+    public static TheoryData<string> FloatKernels => KernelTests.Kernels;
+
+    [Theory]
+    [MemberData(nameof(FloatKernels))]
+    public void The_mean_of_equal_logits_is_one_of_them(string kernel)
+    {
+        var random = new Random(1);
+        for (int i = 0; i < 200; i++)
+        {
+            float logit = 200 * (random.NextSingle() - 0.5f);
+            KernelTests.Find(kernel).Reduce([.. Enumerable.Repeat(logit, 3000)], new(RowDetails.Total), out RowSums sums);
+
+            (sums.Total / 3000).Should().BeApproximately(logit, 1e-6);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(FloatKernels))]
+    public void What_a_capped_mean_is_off_by_has_either_sign(string kernel)
+    {
+        // A row of equal logits far below the largest: each has the same error, up to 7e-6, but the next row has another.
+        const int rows = 1500, length = 1000;
+        var random = new Random(1);
+        double sum = 0;
+        for (int i = 0; i < rows; i++)
+        {
+            double cap = 20 + (80 * random.NextDouble());
+            float high = (float)(cap * 4 * (random.NextDouble() - 0.3)), low = high - (float)(cap * random.NextDouble());
+            KernelTests.Find(kernel).Reduce([high, .. Enumerable.Repeat(low, length - 1)], new(RowDetails.Total, cap), out RowSums sums);
+            sum += ((sums.Total - Cap(high, cap)) / (length - 1)) - Cap(low, cap);
+        }
+
+        (sum / rows).Should().BeApproximately(0, 1e-7);
+    }
+
+    [Theory]
+    [MemberData(nameof(FloatKernels))]
+    public void A_capped_mean_far_from_the_largest_logit_is_off_by_its_roundings_only(string kernel)
+    {
+        const int rows = 100;
+        var random = new Random(1);
+        double sumOfSquares = 0;
+        for (int i = 0; i < rows; i++)
+        {
+            double cap = 5 + (95 * random.NextDouble());
+            float[] row = TestData.Logits(3000, seed: i, spread: 0.5 * cap);
+            row[0] = (float)(cap * (5 + (13 * random.NextDouble())));
+            KernelTests.Find(kernel).Reduce(row, new(RowDetails.Total, cap), out RowSums sums);
+            sumOfSquares += Math.Pow(((sums.Total / row.Length) - row.Average(x => Cap(x, cap))) / cap, 2);
+        }
+
+        Math.Sqrt(sumOfSquares / rows).Should().BeLessThan(2.7e-7);
+    }
+
+    [Theory]
+    [MemberData(nameof(FloatKernels))]
+    public void A_cap_far_out_bounds_no_exponential(string kernel)
+    {
+        foreach (float peak in new[] { 2, 50, 90, 1000 })
+        {
+            float[] row = new float[3000];
+            row[2000] = peak;
+
+            KernelTests.Find(kernel).Reduce(row, new(RowDetails.None, 1e5), out RowSums sums);
+
+            double capped = Cap(peak, 1e5);
+            sums.LogSumExp.ShouldBeTheLoss(capped + Math.Log(1 + (2999 * Math.Exp(-capped))));
+        }
+    }
+
+    [Fact]
+    public void A_cap_so_low_that_a_factor_of_halves_leaves_the_range_of_float()
+    {
+        const double cap = 1e-5;
+        foreach (double offset in new[] { 0, -1e-4 })
+        {
+            Half[] row = [.. TestData.Logits(1500, seed: 1, spread: cap, offset).Select(x => (Half)x)];
+            double[] capped = [.. row.Select(x => Cap((double)x, cap))];
+            foreach (RowKernel<Half> kernel in RowKernels.Available<Half>())
+            {
+                kernel.Reduce(row, new(RowDetails.None, cap), out RowSums plain);
+                kernel.Reduce(row, new(RowDetails.Total, cap), out RowSums sums);
+
+                plain.LogSumExp.ShouldBeTheLoss(Math.Log(capped.Sum(Math.Exp)));
+                sums.LogSumExp.ShouldBeTheLoss(plain.LogSumExp);
+                (sums.Total / row.Length).Should().BeApproximately(capped.Average(), 1e-6 * cap);
+            }
+        }
+    }
+
+    private static void CheckNaN<TLogit>(string name, params TLogit[] numbers)
+        where TLogit : unmanaged
+    {
+        RowKernel<TLogit> kernel = RowKernels.Available<TLogit>().Single(kernel => KernelTests.Name(kernel) == name);
+        const int length = 347; // whole steps of any width, whole registers and a rest
+        for (int i = 0; i < length; i++)
+        {
+            foreach (TLogit number in numbers)
+            {
+                TLogit[] row = new TLogit[length];
+                row[i] = number;
+                foreach (RowQuestion question in new RowQuestion[] { new(RowDetails.None), new(RowDetails.Total), new(RowDetails.Entropy), new(RowDetails.None, 30) })
+                {
+                    kernel.Reduce(row, question, out RowSums sums);
+                    sums.LogSumExp.Should().Be(double.NaN, "{0} is at {1}", number, i);
+                }
+            }
+        }
+    }
+
     private static void CheckFirstLook<TLogit>(string name)
         where TLogit : unmanaged
     {

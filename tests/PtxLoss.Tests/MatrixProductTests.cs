@@ -58,6 +58,41 @@ public unsafe class MatrixProductTests
 
     [Theory]
     [MemberData(nameof(Kernels))]
+    public void As_many_rows_as_a_kernel_takes_at_a_time(string name)
+    {
+        ProductKernel kernel = Find(name);
+        foreach (int inner in new[] { 65, 341 })
+        {
+            var problem = new Problem((int)kernel.MaxRows(inner), 37, inner);
+            problem.ShouldBeTheProduct(problem.Multiply(kernel, false, false, adds: false, threads: 1), adds: false);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Gaps_between_rows_and_columns_change_nothing(string name)
+    {
+        ProductKernel kernel = Find(name);
+        foreach ((int rows, int columns, int inner) in new[] { (13, 33, 9), (24, 64, 16), (37, 41, 683) })
+        {
+            var problem = new Problem(rows, columns, inner);
+            float[] a = Spread(problem.A), b = Spread(problem.B), result = new float[rows * columns];
+            float* scratch = (float*)NativeMemory.Alloc((nuint)MatrixProduct.ScratchLength(kernel, 1), sizeof(float));
+            fixed (float* startOfA = a, startOfB = b, start = result)
+            {
+                MatrixView viewOfA = new(startOfA, rows, inner, 2 * inner, 2), viewOfB = new(startOfB, inner, columns, 2 * columns, 2);
+                MatrixProduct.Multiply(kernel, viewOfA, viewOfB, new(start, rows, columns, columns), adds: false, 1, scratch);
+            }
+
+            NativeMemory.Free(scratch);
+            result.ShouldBeIdentical(problem.Multiply(kernel, false, false, adds: false, threads: 1));
+        }
+
+        static float[] Spread(float[] matrix) => [.. matrix.SelectMany(x => new[] { x, float.NaN })];
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
     public void Errors_do_not_add_up(string name)
     {
         // The bound of the other tests is for errors that all have one sign; those of one product do not.

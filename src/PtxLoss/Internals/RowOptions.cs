@@ -16,9 +16,6 @@ internal readonly struct RowOptions(PtxLossOptions options)
 
     public bool Accumulates { get; init; } = options.AccumulateGradient;
 
-    /// <summary>Whether a gradient is a scaled softmax, but for the target; a z-loss changes only the scale.</summary>
-    public bool ArePlain => LabelSmoothing == 0 && SoftCap == 0 && !Accumulates;
-
     /// <summary>A logit, soft cap included.</summary>
     public double Capped(double logit) => SoftCap == 0 ? logit : new SoftCap(SoftCap).Of(logit);
 
