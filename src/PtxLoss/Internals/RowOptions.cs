@@ -3,8 +3,6 @@ namespace PtxLosses.Internals;
 /// <summary>What the options ask of every row, whatever the call.</summary>
 internal readonly struct RowOptions(PtxLossOptions options)
 {
-    public int? IgnoreIndex { get; } = options.IgnoreIndex;
-
     /// <summary>ε.</summary>
     public double LabelSmoothing { get; } = options.LabelSmoothing;
 
