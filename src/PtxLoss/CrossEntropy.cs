@@ -14,6 +14,9 @@ namespace PtxLosses;
 /// <see cref="PtxLossOptions.LogitSoftCap"/> and <see cref="PtxLossOptions.MaxDegreeOfParallelism"/> apply, to <see cref="Backward"/>
 /// also <see cref="PtxLossOptions.ZLossCoefficient"/> and <see cref="PtxLossOptions.AccumulateGradient"/>; those that reduce the
 /// losses to one number do not. <see cref="PtxLossOptions.ShiftTargets"/> is refused: it takes tensors, these are spans.</para>
+/// <para>With <see cref="PtxLossOptions.VocabularyStart"/> the logits are a shard of the vocabulary. Shards need to exchange their log-sum-exps
+/// only: with M the largest of them, the row's is <c>M + log Σ_shards exp(lse_shard − M)</c>, which is what <see cref="Backward"/> takes. The
+/// loss of a token follows where its target is. Smoothing is refused: it is a mean over the whole vocabulary.</para>
 /// </remarks>
 public static class CrossEntropy
 {
@@ -26,7 +29,9 @@ public static class CrossEntropy
     /// <typeparam name="TLogit"><see cref="float"/>, <see cref="double"/>, <see cref="Half"/> or <see cref="BFloat16"/>.</typeparam>
     /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
-    /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
+    /// <param name="targets">
+    /// The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored; where the logits are a shard, any id or ignored.
+    /// </param>
     /// <param name="vocabularySize">The length of a row, at least 1.</param>
     /// <param name="outputs">
     /// The spans to fill, each empty or <c>[tokens]</c>, disjoint from each other and from what is read.
@@ -34,7 +39,7 @@ public static class CrossEntropy
     /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
     /// <exception cref="ArgumentException">
     /// Lengths disagree, a target is out of range, the vocabulary is empty, an option is out of range, an output overlaps another
-    /// or what is read, or the logits' type is not supported. Nothing has been written.
+    /// or what is read, the logits' type is not supported, or a shard of the vocabulary is asked for a loss. Nothing has been written.
     /// </exception>
     public static unsafe void Forward<TLogit, TTarget>(
         ReadOnlySpan<TLogit> logits,
@@ -48,6 +53,12 @@ public static class CrossEntropy
         options ??= PtxLossOptions.Default;
         RowKernel<TLogit> kernel = RowKernels.For(logits);
         Arguments.Check(logits, targets, vocabularySize, options);
+        long ids = Arguments.CheckShard(options, vocabularySize);
+        if (options.IsVocabularyShard)
+        {
+            CheckOutputsOfShard(outputs, options, vocabularySize);
+        }
+
         CheckOutput(outputs.Loss, targets.Length, "outputs.Loss");
         CheckOutput(outputs.LogSumExp, targets.Length, "outputs.LogSumExp");
         CheckOutput(outputs.TargetLogit, targets.Length, "outputs.TargetLogit");
@@ -62,7 +73,7 @@ public static class CrossEntropy
         {
             var logitRows = new LogitRows<TLogit>(logitsStart, targets.Length, vocabularySize);
             var targetRows = new TargetRows<TTarget>(targetsStart, targets.Length, options.IgnoreIndex);
-            Arguments.CheckTargets(in targetRows, vocabularySize, shape: [targets.Length]);
+            Arguments.CheckTargets(in targetRows, ids, shape: [targets.Length]);
             Arguments.CheckDisjoint(
                 [
                     (MemoryRange.Of(loss, outputs.Loss.Length), "outputs.Loss"),
@@ -96,7 +107,9 @@ public static class CrossEntropy
     /// <typeparam name="TLogit"><see cref="float"/>, <see cref="double"/>, <see cref="Half"/> or <see cref="BFloat16"/>.</typeparam>
     /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
-    /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
+    /// <param name="targets">
+    /// The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored; where the logits are a shard, any id or ignored.
+    /// </param>
     /// <param name="vocabularySize">The length of a row, at least 1.</param>
     /// <param name="logSumExp">
     /// The log-sum-exp of each row, <c>[tokens]</c>: from <see cref="Forward"/> with the same
@@ -126,6 +139,7 @@ public static class CrossEntropy
         options ??= PtxLossOptions.Default;
         RowKernel<TLogit> kernel = RowKernels.For(logits);
         Arguments.Check(logits, targets, vocabularySize, options);
+        long ids = Arguments.CheckShard(options, vocabularySize);
         Arguments.CheckLength(logSumExp.Length, targets.Length, nameof(logSumExp), "values, one per target");
         Arguments.CheckLength(tokenScale.Length, targets.Length, nameof(tokenScale), "values, one per target");
         Arguments.CheckLength(logitsGradient.Length, logits.Length, nameof(logitsGradient), "values, one per logit");
@@ -138,7 +152,7 @@ public static class CrossEntropy
             var logitRows = new LogitRows<TLogit>(logitsStart, tokens, vocabularySize);
             var gradientRows = new LogitRows<TLogit>(gradientStart, tokens, vocabularySize);
             var targetRows = new TargetRows<TTarget>(targetsStart, tokens, options.IgnoreIndex);
-            Arguments.CheckTargets(in targetRows, vocabularySize, shape: [tokens]);
+            Arguments.CheckTargets(in targetRows, ids, shape: [tokens]);
             Arguments.CheckGradient(in logitRows, in targetRows, in gradientRows, options);
             Arguments.CheckDisjoint(
                 gradientRows.Memory, MemoryRange.Of(knownLogSumExp, tokens), nameof(logitsGradient), nameof(logSumExp));
@@ -150,6 +164,23 @@ public static class CrossEntropy
             };
             pass.WriteGradientTo(in gradientRows);
             RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
+        }
+    }
+
+    private static void CheckOutputsOfShard(CrossEntropyOutputs outputs, PtxLossOptions options, int vocabularySize)
+    {
+        if (!outputs.Loss.IsEmpty)
+        {
+            throw new ArgumentException(
+                "outputs.Loss must be empty where options.VocabularyStart is set: a loss needs the log-sum-exp of the whole row, which Backward takes as well.",
+                nameof(outputs));
+        }
+
+        if (!outputs.ArgMax.IsEmpty && options.VocabularyStart + vocabularySize - 1 > int.MaxValue)
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant($"outputs.ArgMax must be empty where ids reach {options.VocabularyStart + vocabularySize - 1}: it cannot hold them."),
+                nameof(outputs));
         }
     }
 

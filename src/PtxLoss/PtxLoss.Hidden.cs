@@ -32,7 +32,8 @@ public static partial class PtxLoss
     /// </remarks>
     /// <exception cref="ArgumentException">
     /// Shapes disagree, the vocabulary or a last dimension is empty, a last dimension is not of stride 1, a target is out of range, γ
-    /// is not finite, or an option is out of range or has no meaning here: <see cref="PtxLossOptions.ShiftTargets"/>.
+    /// is not finite, or an option is out of range or has no meaning here: <see cref="PtxLossOptions.ShiftTargets"/> or
+    /// <see cref="PtxLossOptions.VocabularyStart"/>.
     /// </exception>
     /// <exception cref="OutOfMemoryException">There is not as much memory as the call needs of what it may take. Nothing has been written.</exception>
     public static PtxLossResult ComputeFromHidden<TTarget>(
@@ -109,6 +110,7 @@ public static partial class PtxLoss
         HeadArguments.CheckUnshifted(options);
         OptionRanges.Check(options, targets.Length);
         Arguments.CheckCoefficient(ptxCoefficient);
+        Arguments.CheckWhole(options);
         ReadOnlySpan<float> tokenWeights = options.TokenWeights.Span;
         fixed (float* hiddenStart = hidden, weightStart = weight, hiddenGradientStart = gradients.Hidden, weightGradientStart = gradients.Weight)
         fixed (float* biasStart = bias, biasGradientStart = gradients.Bias, tokenWeightsStart = tokenWeights)
@@ -118,7 +120,8 @@ public static partial class PtxLoss
             var targetRows = new TargetRows<TTarget>(targetsStart, targets.Length, options.IgnoreIndex);
             long tokenCount = Arguments.CheckTargets(in targetRows, vocabularySize, [targets.Length]);
             double weightSum = tokenWeights.IsEmpty ? tokenCount : targetRows.SumWeights(tokenWeights);
-            Arguments.CheckDenominator(options, weightSum, tokenCount);
+            var divisor = new LossDivisor(options);
+            Arguments.CheckDenominator(divisor, weightSum, tokenCount, nameof(options));
             var head = new FusedHead<TTarget>
             {
                 Hidden = HeadArguments.Matrix(hiddenStart, hidden.Lengths, hidden.Strides),
@@ -130,13 +133,13 @@ public static partial class PtxLoss
                 WeightGradient = HeadArguments.Matrix(weightGradientStart, gradients.Weight.Lengths, gradients.Weight.Strides),
                 BiasGradient = gradients.Bias.IsEmpty ? null : biasGradientStart,
                 Options = options,
-                Scale = ptxCoefficient / LossTotals.Divisor(weightSum, options),
+                Scale = ptxCoefficient / divisor.Of(weightSum),
             };
             head.CheckMemory();
             using var scratch = new HeadScratch(tokenCount, vocabularySize, (int)hidden.Lengths[1], options);
             TokenLosses sums = head.Run(scratch);
             var totals = new LossTotals(sums.CrossEntropy, sums.ZLoss, weightSum, tokenCount);
-            return new PtxLossResult(rlLoss, ptxCoefficient, totals, options);
+            return new PtxLossResult(rlLoss, ptxCoefficient, totals, divisor, options.ZLossCoefficient);
         }
     }
 }

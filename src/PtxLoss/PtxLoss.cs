@@ -141,16 +141,18 @@ public static partial class PtxLoss
     {
         RowKernel<TLogit> kernel = RowKernels.For<TLogit>(logits: default);
         Arguments.CheckCoefficient(ptxCoefficient);
+        Arguments.CheckWhole(options);
         long tokenCount = Arguments.CheckTargets(in targets, logits.VocabularySize, targetsShape);
         ReadOnlySpan<float> weights = options.TokenWeights.Span;
         double weight = weights.IsEmpty ? tokenCount : targets.SumWeights(weights);
-        Arguments.CheckDenominator(options, weight, tokenCount);
+        var divisor = new LossDivisor(options);
+        Arguments.CheckDenominator(divisor, weight, tokenCount, nameof(options));
         fixed (float* weightsStart = weights)
         {
             var pass = new RowPass<TLogit, TTarget>(kernel, in logits, in targets, new RowOptions(options))
             {
                 TokenWeights = weightsStart,
-                Scale = ptxCoefficient / LossTotals.Divisor(weight, options),
+                Scale = ptxCoefficient / divisor.Of(weight),
             };
             if (wantsGradient)
             {
@@ -165,7 +167,7 @@ public static partial class PtxLoss
 
             TokenLosses sums = RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
             var totals = new LossTotals(sums.CrossEntropy, sums.ZLoss, weight, tokenCount);
-            return new PtxLossResult(rlLoss, ptxCoefficient, totals, options);
+            return new PtxLossResult(rlLoss, ptxCoefficient, totals, divisor, options.ZLossCoefficient);
         }
     }
 }

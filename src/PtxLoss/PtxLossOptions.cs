@@ -4,6 +4,8 @@ namespace PtxLosses;
 /// <remarks>Values out of range are reported by the call that uses the options, as an <see cref="ArgumentException"/>.</remarks>
 public sealed record PtxLossOptions
 {
+    private readonly long? _vocabularyStart;
+
     /// <summary>The mean over all tokens whose target is not −100, on all cores.</summary>
     public static PtxLossOptions Default { get; } = new();
 
@@ -92,6 +94,26 @@ public sealed record PtxLossOptions
     /// Results do not depend on it.
     /// </summary>
     public int MaxDegreeOfParallelism { get; init; } = -1;
+
+    /// <summary>
+    /// Says that the logits are a shard of the vocabulary, as in tensor parallelism, and which: the first id that they stand for. It
+    /// says so whatever the value: the shard of the first ids sets 0, the default. From 0 to 2⁶³ − 2³¹. Only <see cref="CrossEntropy"/>
+    /// takes shards: a loss needs whole rows.
+    /// </summary>
+    /// <remarks>
+    /// Targets are ids of the whole vocabulary, and one that is in another shard adds no target's logit here: neither
+    /// <see cref="CrossEntropyOutputs.TargetLogit"/> nor the target's part of the gradient. Shards may be of different sizes. One
+    /// cannot know where the last ends: a target that is in none of them is found by counting those that are in each.
+    /// Source: Shoeybi et al., "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism", 2019, section 3.
+    /// </remarks>
+    public long VocabularyStart
+    {
+        get => _vocabularyStart ?? 0;
+        init => _vocabularyStart = value;
+    }
+
+    /// <summary>Whether <see cref="VocabularyStart"/> is set, to 0 or another id.</summary>
+    public bool IsVocabularyShard => _vocabularyStart.HasValue;
 
     /// <summary>
     /// The most working memory that <c>ComputeFromHidden</c> and <c>ComputeFromHiddenWithGradient</c> take beyond what they are given, in

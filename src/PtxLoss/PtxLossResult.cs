@@ -5,19 +5,13 @@ namespace PtxLosses;
 /// <summary>A PPO-ptx loss and its parts. All losses are in nats, and none is a scaled value under a raw name.</summary>
 public readonly record struct PtxLossResult
 {
-    private readonly double _zLossCoefficient;
-    private readonly double _meanCrossEntropy;
-
-    internal PtxLossResult(double rlLoss, double ptxCoefficient, LossTotals totals, PtxLossOptions options)
+    internal PtxLossResult(double rlLoss, double ptxCoefficient, LossTotals totals, LossDivisor divisor, double zLossCoefficient)
     {
         RlLoss = rlLoss;
         PtxCoefficient = ptxCoefficient;
-        TokenCount = totals.TokenCount;
-        double divisor = LossTotals.Divisor(totals.Weight, options);
-        LanguageModelLoss = totals.CrossEntropy / divisor;
-        ZLoss = totals.ZLoss / divisor;
-        _zLossCoefficient = options.ZLossCoefficient;
-        _meanCrossEntropy = totals.CrossEntropy / LossTotals.OwnDivisor(totals.Weight);
+        Totals = totals;
+        Divisor = divisor;
+        ZLossCoefficient = zLossCoefficient;
     }
 
     /// <summary>The RL loss, as it was passed in.</summary>
@@ -32,30 +26,38 @@ public readonly record struct PtxLossResult
     /// <see cref="PtxLossOptions.Denominator"/>, this call's part of the mean. Label smoothing is included, the z-loss is not. 0 when
     /// no token counts.
     /// </summary>
-    public double LanguageModelLoss { get; }
+    public double LanguageModelLoss => Totals.CrossEntropy / Divisor.Of(Totals.Weight);
 
     /// <summary>
     /// The square of the log-sum-exp, in nats², not multiplied by <see cref="PtxLossOptions.ZLossCoefficient"/>: its mean, by
     /// weights, or sum over the tokens, as in <see cref="LanguageModelLoss"/>; with a <see cref="PtxLossOptions.Denominator"/>, this
     /// call's part of the mean. 0 when that coefficient is 0 or no token counts.
     /// </summary>
-    public double ZLoss { get; }
+    public double ZLoss => Totals.ZLoss / Divisor.Of(Totals.Weight);
 
     /// <summary>
     /// γ · (<see cref="LanguageModelLoss"/> + β · <see cref="ZLoss"/>) with β the <see cref="PtxLossOptions.ZLossCoefficient"/>: what
     /// pretraining text adds to the RL loss.
     /// </summary>
-    public double PtxTerm => PtxCoefficient * (LanguageModelLoss + (_zLossCoefficient * ZLoss));
+    public double PtxTerm => PtxCoefficient * (LanguageModelLoss + (ZLossCoefficient * ZLoss));
 
     /// <summary><see cref="RlLoss"/> + <see cref="PtxTerm"/>; exactly <see cref="RlLoss"/> when no token counts.</summary>
     public double Total => PtxTerm == 0 ? RlLoss : RlLoss + PtxTerm; // −0 + 0 would be 0
 
     /// <summary>How many tokens counted, that is, were not ignored; those of weight 0 are included.</summary>
-    public long TokenCount { get; }
+    public long TokenCount => Totals.TokenCount;
 
     /// <summary>
     /// e to the mean cross-entropy of the tokens that this call counted, by their weights, whatever the reduction and the
     /// denominator; 1 when no token counts.
     /// </summary>
-    public double Perplexity => Math.Exp(_meanCrossEntropy);
+    public double Perplexity => Math.Exp(Totals.CrossEntropy / default(LossDivisor).Of(Totals.Weight));
+
+    /// <summary>What all of the above follows from.</summary>
+    internal LossTotals Totals { get; }
+
+    internal LossDivisor Divisor { get; }
+
+    /// <summary>β.</summary>
+    internal double ZLossCoefficient { get; }
 }

@@ -27,11 +27,11 @@ internal static unsafe class RowPassCalls
             var pass = new RowPass<TLogit, int>(kernel, in logitRows, in targetRows, new RowOptions(options))
             {
                 TokenWeights = weightsStart,
-                Scale = coefficient / LossTotals.Divisor(weight, options),
+                Scale = coefficient / new LossDivisor(options).Of(weight),
             };
             pass.WriteGradientTo(new LogitRows<TLogit>(gradientStart, tokens, vocabularySize));
             TokenLosses sums = RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
-            return new(0, coefficient, new(sums.CrossEntropy, sums.ZLoss, weight, count), options);
+            return new(0, coefficient, new(sums.CrossEntropy, sums.ZLoss, weight, count), new LossDivisor(options), options.ZLossCoefficient);
         }
     }
 }

@@ -57,13 +57,42 @@ internal static class Arguments
         }
     }
 
+    /// <summary>Checks that rows of logits are of the whole vocabulary, as their loss is.</summary>
+    public static void CheckWhole(PtxLossOptions options)
+    {
+        if (options.VocabularyStart != 0)
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant($"options.VocabularyStart is {options.VocabularyStart}, but must be 0 here: the loss needs whole rows of logits; CrossEntropy takes a shard of them."),
+                nameof(options));
+        }
+    }
+
+    /// <summary>Checks what a shard of the vocabulary cannot have, if the logits are one, and returns the number of ids that a target may be.</summary>
+    public static long CheckShard(PtxLossOptions options, int vocabularySize)
+    {
+        if (!options.IsVocabularyShard)
+        {
+            return vocabularySize;
+        }
+
+        if (options.LabelSmoothing != 0)
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant($"options.LabelSmoothing is {options.LabelSmoothing}, but must be 0 where options.VocabularyStart is set: it is a mean over the whole vocabulary."),
+                nameof(options));
+        }
+
+        return long.MaxValue; // other shards have the other ids
+    }
+
     /// <summary>
-    /// Checks that every target that is used is an id of the vocabulary or ignored, and returns how many tokens count.
+    /// Checks that every target that is used is an id or ignored, and returns how many tokens count.
     /// </summary>
     /// <param name="targets">The targets.</param>
-    /// <param name="vocabularySize">The number of ids.</param>
+    /// <param name="ids">The number of ids.</param>
     /// <param name="shape">The shape of the targets, to name one at fault by its indices.</param>
-    public static long CheckTargets<TTarget>(in TargetRows<TTarget> targets, int vocabularySize, ReadOnlySpan<nint> shape)
+    public static long CheckTargets<TTarget>(in TargetRows<TTarget> targets, long ids, ReadOnlySpan<nint> shape)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         long counted = 0;
@@ -74,7 +103,7 @@ internal static class Arguments
                 continue;
             }
 
-            if ((ulong)target >= (ulong)vocabularySize)
+            if ((ulong)target >= (ulong)ids)
             {
                 long position = targets.PositionOf(token);
                 string indices = Shapes.IndexOf(position, shape);
@@ -82,7 +111,7 @@ internal static class Arguments
                 throw new ArgumentOutOfRangeException(
                     nameof(targets),
                     value,
-                    FormattableString.Invariant($"targets[{indices}] is {value}, which is outside [0, {vocabularySize}){NotIgnored<TTarget>(targets.IgnoreIndex)}"));
+                    FormattableString.Invariant($"targets[{indices}] is {value}, which is outside [0, {ids}){NotIgnored<TTarget>(targets.IgnoreIndex)}"));
             }
 
             counted++;
@@ -92,17 +121,18 @@ internal static class Arguments
     }
 
     /// <summary>Checks that there is something to divide a mean by.</summary>
-    /// <param name="options">The options, each in its range.</param>
+    /// <param name="divisor">What divides.</param>
     /// <param name="weight">The sum of the weights of the tokens that count.</param>
     /// <param name="tokenCount">How many count.</param>
-    public static void CheckDenominator(PtxLossOptions options, double weight, long tokenCount)
+    /// <param name="name">The parameter at fault.</param>
+    public static void CheckDenominator(LossDivisor divisor, double weight, long tokenCount, string name)
     {
-        if (options is { Denominator: 0, Reduction: LossReduction.Mean } && weight != 0)
+        if (divisor.Of(weight) == 0)
         {
             string count = tokenCount == 1 ? "1 token counts" : FormattableString.Invariant($"{tokenCount} tokens count");
             throw new ArgumentOutOfRangeException(
-                nameof(options),
-                options.Denominator,
+                name,
+                divisor.Denominator,
                 $"options.Denominator is 0, but {count}, so it must be above 0: their number over all calls of a step, or the sum of their weights.");
         }
     }

@@ -29,6 +29,10 @@ internal static class OptionRanges
             options,
             options.MaxDegreeOfParallelism is -1 or >= 1,
             nameof(options.MaxDegreeOfParallelism), options.MaxDegreeOfParallelism, "-1 (all cores) or at least 1");
+        Check(
+            options,
+            options.VocabularyStart is >= 0 and <= long.MaxValue - int.MaxValue,
+            nameof(options.VocabularyStart), options.VocabularyStart, "from 0 to 2^63 - 2^31");
         TokenWeights.Check(options, tokens);
     }
 

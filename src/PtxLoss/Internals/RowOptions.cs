@@ -12,6 +12,9 @@ internal readonly struct RowOptions(PtxLossOptions options)
     /// <summary>c, or 0.</summary>
     public double SoftCap { get; } = options.LogitSoftCap;
 
+    /// <summary>The id of a row's first logit.</summary>
+    public long VocabularyStart { get; } = options.VocabularyStart;
+
     public bool Accumulates { get; init; } = options.AccumulateGradient;
 
     /// <summary>A logit, soft cap included.</summary>

@@ -65,10 +65,12 @@ internal unsafe struct RowPass<TLogit, TTarget>
     public struct Row
     {
         public bool IsIgnored;
+
+        /// <summary>Where the target's logit is in the row; −1 if it is ignored, or in another shard of the vocabulary.</summary>
         public int Target;
         public double Weight;
 
-        /// <summary>x'_y.</summary>
+        /// <summary>x'_y, or 0 without one.</summary>
         public double TargetLogit;
         public double LogSumExp;
         public double Loss;
@@ -231,8 +233,9 @@ internal unsafe struct RowPass<TLogit, TTarget>
         row.IsIgnored = !_targets.Counts(token, out long target);
         row.Weight = row.IsIgnored ? 0 : WeightOf(token);
         row.IsIgnored |= row.Weight == 0;
-        row.Target = row.IsIgnored ? -1 : (int)target;
-        row.TargetLogit = row.IsIgnored ? 0 : _options.Capped(Logit.ToDouble(_logits[token][(int)target]));
+        long place = target - _options.VocabularyStart;
+        row.Target = row.IsIgnored || (ulong)place >= (ulong)VocabularySize ? -1 : (int)place;
+        row.TargetLogit = row.Target < 0 ? 0 : _options.Capped(Logit.ToDouble(_logits[token][row.Target]));
         row.LogSumExp = row.IsIgnored || KnownLogSumExp == null ? 0 : KnownLogSumExp[token];
         row.Loss = 0;
         row.SmoothedPart = 0;
@@ -271,7 +274,7 @@ internal unsafe struct RowPass<TLogit, TTarget>
 
         row.LogSumExp = sums.LogSumExp;
         row.Loss = _options.Loss(row.LogSumExp, row.TargetLogit, in sums);
-        Record(token, in row, Entropy != null ? sums.Entropy : 0, sums.ArgMax);
+        Record(token, in row, Entropy != null ? sums.Entropy : 0, (int)_options.VocabularyStart + sums.ArgMax);
     }
 
     public readonly void Differentiate(long token, int segment, in Row row, Span<Run> runs)
@@ -286,7 +289,7 @@ internal unsafe struct RowPass<TLogit, TTarget>
             return;
         }
 
-        bool hasTarget = row.Target / SegmentLength == segment;
+        bool hasTarget = row.Target >= 0 && row.Target / SegmentLength == segment;
         double earlier = hasTarget && _options.Accumulates ? Logit.ToDouble(_gradient[token][row.Target]) : 0;
         _kernel.Write(WriteOf(token, segment, in row, runs));
         if (hasTarget)

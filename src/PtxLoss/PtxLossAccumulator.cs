@@ -1,0 +1,171 @@
+using System.Numerics;
+using PtxLosses.Internals;
+
+namespace PtxLosses;
+
+/// <summary>
+/// Adds up the losses of the micro-batches of a step, or of all of an evaluation, and the tokens that they were taken over, so that
+/// <see cref="ToResult"/> is what one call over all the tokens would return: not a mean of means, which weighs the tokens of a short
+/// micro-batch more.
+/// </summary>
+/// <remarks>
+/// <para>It adds up losses; gradients are added up where they are, with <see cref="PtxLossOptions.AccumulateGradient"/>, and are those of
+/// one call if <see cref="PtxLossOptions.Denominator"/> is the weight of all the tokens.</para>
+/// <para>Everything added must agree in <see cref="PtxLossOptions.ZLossCoefficient"/>, <see cref="PtxLossOptions.Reduction"/> and
+/// <see cref="PtxLossOptions.Denominator"/>, for one number comes of it. What comes without tokens that count adds nothing and may have
+/// any. Sums are in double, in the order of the calls. One thread at a time may use an instance: give each its own, then
+/// <see cref="Merge"/>.</para>
+/// </remarks>
+public sealed class PtxLossAccumulator
+{
+    private LossTotals _totals;
+    private double? _zLossCoefficient;
+    private LossDivisor? _divisor;
+
+    /// <summary>
+    /// Σ w · loss in nats over the tokens that count, w being their <see cref="PtxLossOptions.TokenWeights"/> or 1, with label
+    /// smoothing and without the z-loss.
+    /// </summary>
+    public double LossSum => _totals.CrossEntropy;
+
+    /// <summary>Σ w over the tokens that count: their number, if they have no weights. What a mean divides by.</summary>
+    public double TokenCount => _totals.Weight;
+
+    /// <summary>Σ w · lse² in nats² over the tokens that count; 0 without a z-loss.</summary>
+    public double ZLossSum => _totals.ZLoss;
+
+    /// <summary>β, the <see cref="PtxLossOptions.ZLossCoefficient"/> of all that was added; 0 before that.</summary>
+    public double ZLossCoefficient => _zLossCoefficient ?? 0;
+
+    /// <summary>Computes the losses of a micro-batch and adds them.</summary>
+    /// <typeparam name="TLogit"><see cref="float"/>, <see cref="double"/>, <see cref="Half"/> or <see cref="BFloat16"/>.</typeparam>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
+    /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
+    /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored.</param>
+    /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <exception cref="ArgumentException">
+    /// As for <c>PtxLoss.Compute</c>, or the options disagree with those of what was added before. Nothing has been added.
+    /// </exception>
+    public void Add<TLogit, TTarget>(
+        ReadOnlySpan<TLogit> logits, ReadOnlySpan<TTarget> targets, int vocabularySize, PtxLossOptions? options = null)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+        => Add(PtxLoss.Compute(rlLoss: 0, logits, targets, vocabularySize, ptxCoefficient: 0, options), nameof(options));
+
+    /// <summary>Adds the losses of any call that returned them: with a gradient, over tensors, or from hidden states.</summary>
+    /// <param name="result">The result; its RL loss and γ are of no account.</param>
+    /// <exception cref="ArgumentException">Its options disagree with those of what was added before. Nothing has been added.</exception>
+    public void Add(PtxLossResult result) => Add(result, nameof(result));
+
+    /// <summary>Adds sums of losses that have no z-loss, such as those of other processes.</summary>
+    /// <param name="lossSum">Σ w · loss in nats over the tokens that count, the other accumulator's <see cref="LossSum"/>.</param>
+    /// <param name="tokenCount">Σ w, its <see cref="TokenCount"/>: finite and at least 0.</param>
+    /// <exception cref="ArgumentException">
+    /// A count is out of range, there is a loss but no token, or what was added before has a z-loss. Nothing has been added.
+    /// </exception>
+    public void Add(double lossSum, double tokenCount) => Add(lossSum, tokenCount, zLossSum: 0, zLossCoefficient: 0);
+
+    /// <summary>Adds sums of losses, such as those of other processes.</summary>
+    /// <param name="lossSum">Σ w · loss in nats over the tokens that count, the other accumulator's <see cref="LossSum"/>.</param>
+    /// <param name="tokenCount">Σ w, its <see cref="TokenCount"/>: finite and at least 0.</param>
+    /// <param name="zLossSum">Σ w · lse², its <see cref="ZLossSum"/>: not negative, and 0 without a z-loss.</param>
+    /// <param name="zLossCoefficient">β, finite and at least 0.</param>
+    /// <remarks>The <see cref="PtxLossResult.TokenCount"/> of the result, a whole number, takes the count to the nearest.</remarks>
+    /// <exception cref="ArgumentException">
+    /// A number is out of range, there is a loss but no token, or β is not that of what was added before. Nothing has been added.
+    /// </exception>
+    public void Add(double lossSum, double tokenCount, double zLossSum, double zLossCoefficient)
+    {
+        CheckRange(tokenCount is >= 0 and < double.PositiveInfinity, tokenCount, nameof(tokenCount), "finite and at least 0");
+        CheckRange(zLossCoefficient is >= 0 and < double.PositiveInfinity, zLossCoefficient, nameof(zLossCoefficient), "finite and at least 0");
+        CheckRange(!(zLossSum < 0), zLossSum, nameof(zLossSum), "at least 0");
+        CheckRange(tokenCount > 0 || lossSum == 0, lossSum, nameof(lossSum), "0 where tokenCount is 0");
+        CheckRange(tokenCount > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where tokenCount is 0");
+        CheckRange(zLossCoefficient > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where zLossCoefficient is 0");
+        if (tokenCount > 0)
+        {
+            var sums = new LossTotals(lossSum, zLossSum, tokenCount, (long)Math.Round(tokenCount));
+            Add(sums, zLossCoefficient, divisor: null, nameof(zLossCoefficient));
+        }
+    }
+
+    /// <summary>Adds all that another one has added up, of another thread or another part of the step; it stays as it is.</summary>
+    /// <param name="other">The other one.</param>
+    /// <exception cref="ArgumentNullException">There is no other.</exception>
+    /// <exception cref="ArgumentException">It is this one, or what was added to both disagrees. Nothing has been added.</exception>
+    public void Merge(PtxLossAccumulator other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        if (other == this)
+        {
+            throw new ArgumentException("other is this accumulator itself, whose tokens would count twice.", nameof(other));
+        }
+
+        if (other._zLossCoefficient is { } zLossCoefficient)
+        {
+            Add(other._totals, zLossCoefficient, other._divisor, nameof(other));
+        }
+    }
+
+    /// <summary>The PPO-ptx loss of all that was added, as one call over all the tokens would have returned it.</summary>
+    /// <param name="rlLoss">The RL loss of the step, passed through as it is.</param>
+    /// <param name="ptxCoefficient">γ, finite.</param>
+    /// <returns>
+    /// The total and its parts: a mean over the weights of all tokens, or a sum, or divided by the denominator, as the options
+    /// that came with them say. <paramref name="rlLoss"/> is the total if no token counts.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">γ is not finite.</exception>
+    public PtxLossResult ToResult(double rlLoss, double ptxCoefficient)
+    {
+        Arguments.CheckCoefficient(ptxCoefficient);
+        return new PtxLossResult(rlLoss, ptxCoefficient, _totals, _divisor.GetValueOrDefault(), ZLossCoefficient);
+    }
+
+    private void Add(PtxLossResult result, string name)
+    {
+        if (result.TokenCount > 0)
+        {
+            Add(result.Totals, result.ZLossCoefficient, result.Divisor, name);
+        }
+    }
+
+    /// <param name="sums">What is added.</param>
+    /// <param name="zLossCoefficient">Its β.</param>
+    /// <param name="divisor">What its options make of it; <see langword="null"/> where it came without.</param>
+    /// <param name="name">The parameter at fault if it does not agree with what was added before.</param>
+    private void Add(LossTotals sums, double zLossCoefficient, LossDivisor? divisor, string name)
+    {
+        CheckSame(_zLossCoefficient ?? zLossCoefficient, zLossCoefficient, nameof(PtxLossOptions.ZLossCoefficient), name);
+        if (_divisor is { } before && divisor is { } added)
+        {
+            CheckSame(before.Reduction, added.Reduction, nameof(PtxLossOptions.Reduction), name);
+            CheckSame(before.Denominator, added.Denominator, nameof(PtxLossOptions.Denominator), name);
+        }
+
+        LossTotals totals = _totals + sums;
+        divisor = _divisor ?? divisor;
+        Arguments.CheckDenominator(divisor.GetValueOrDefault(), totals.Weight, totals.TokenCount, name);
+        (_totals, _zLossCoefficient, _divisor) = (totals, zLossCoefficient, divisor);
+    }
+
+    private static void CheckSame<T>(T before, T added, string option, string name)
+    {
+        if (!EqualityComparer<T>.Default.Equals(before, added))
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant($"{option} is {Text(added)}, but {Text(before)} in what was added before; one loss cannot have both."),
+                name);
+        }
+
+        static object Text(T value) => value is null ? "null" : value;
+    }
+
+    private static void CheckRange(bool isInRange, double value, string name, string range)
+    {
+        if (!isInRange)
+        {
+            throw new ArgumentOutOfRangeException(name, value, FormattableString.Invariant($"{name} is {value}, but must be {range}."));
+        }
+    }
+}

@@ -1,0 +1,320 @@
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace PtxLosses.Tests;
+
+/// <summary>
+/// A vocabulary in slices, as the ranks of a tensor-parallel model hold it: what they exchange, and the gradient that each makes of it,
+/// against the reference over whole rows.
+/// </summary>
+public class ShardTests
+{
+    private const int VocabularySize = 100;
+    private static readonly float[] _logits = TestData.Logits(4 * VocabularySize, seed: 6);
+    private static readonly int[] _targets = [99, -100, 0, 40];
+    private static readonly double[] _ones = [1, 1, 1, 1];
+
+    /// <summary>Rows of logits and the first ids of all slices but that of id 0.</summary>
+    public sealed record Draw(string Element, int Tokens, int VocabularySize, int[] Starts, int Seed)
+    {
+        public double ZLossCoefficient { get; init; }
+        public double LogitSoftCap { get; init; }
+        public bool HasMasks { get; init; }
+        public bool IsInPlace { get; init; }
+        public int Threads { get; init; } = 1;
+    }
+
+    [Fact]
+    public void Any_slices_give_the_loss_and_gradient_of_whole_rows()
+        => Check.One(Config.QuickThrowOnFailure.WithMaxTest(200), Prop.ForAll(Arb.From(Draws()), Holds));
+
+    private static void Holds(Draw drawn)
+    {
+        switch (drawn.Element)
+        {
+            case "float":
+                Holds<float>(drawn, rounding: Math.Pow(2, -24), smallest: 1.2e-38, sum: 1e-6, softmax: 3e-5);
+                break;
+            case "double":
+                Holds<double>(drawn, rounding: Math.Pow(2, -53), smallest: 2.3e-308, sum: 1e-11, softmax: 1e-11);
+                break;
+            case "half":
+                Holds<Half>(drawn, rounding: Math.Pow(2, -11), smallest: Math.Pow(2, -25), sum: 1e-6, softmax: 3e-5);
+                break;
+            default:
+                Holds<BFloat16>(drawn, rounding: Math.Pow(2, -8), smallest: 1.2e-38, sum: 1e-6, softmax: 3e-5);
+                break;
+        }
+    }
+
+    private static void Holds<TLogit>(Draw drawn, double rounding, double smallest, double sum, double softmax)
+        where TLogit : unmanaged
+    {
+        int tokens = drawn.Tokens, vocabularySize = drawn.VocabularySize;
+        var random = new Random(drawn.Seed);
+        TLogit[] logits =
+        [
+            .. TestData.Logits(tokens * vocabularySize, drawn.Seed)
+                .Select(x => Logit.FromDouble<TLogit>(drawn.HasMasks && random.Next(8) == 0 ? double.NegativeInfinity : x)),
+        ];
+        long[] targets = [.. Enumerable.Range(0, tokens).Select(_ => random.Next(5) == 0 ? -100 : random.NextInt64(vocabularySize))];
+        double[] scale = [.. targets.Select(_ => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5)];
+        var options = new PtxLossOptions
+        {
+            ZLossCoefficient = drawn.ZLossCoefficient,
+            LogitSoftCap = drawn.LogitSoftCap,
+            MaxDegreeOfParallelism = drawn.Threads,
+        };
+
+        Rank<TLogit>[] ranks = [.. Rank<TLogit>.Share(logits, targets, vocabularySize, drawn.Starts, options)];
+        double[] logSumExp = Exchange([.. ranks.Select(rank => rank.LogSumExp)]);
+        double[] targetLogit = [.. Enumerable.Range(0, tokens).Select(t => ranks.Sum(rank => rank.TargetLogit[t]))];
+        double[] gradient = new double[logits.Length];
+        foreach (Rank<TLogit> rank in ranks)
+        {
+            rank.Differentiate(logSumExp, scale, drawn.IsInPlace, gradient, vocabularySize);
+        }
+
+        double[] exact = [.. logits.Select(Logit.ToDouble)];
+        ScalarReference expected = ScalarReference.Compute<double, long>(
+            0, exact, targets, vocabularySize, 1, options with { Reduction = LossReduction.Sum });
+        Closeness.ShouldBeClose(
+            [.. logSumExp.Select((x, t) => targets[t] < 0 ? 0 : x)],
+            [.. expected.LogSumExp.Select(x => double.IsNegativeInfinity(x) ? double.NaN : x)], // −inf − −inf; the loss is NaN both ways
+            _ => sum);
+        Closeness.ShouldBeClose(targetLogit, expected.TargetLogit, t => 1e-13 * (1 + Math.Abs(expected.TargetLogit[t])));
+        Closeness.ShouldBeClose(
+            gradient,
+            [.. expected.Gradient.Select((g, i) => scale[i / vocabularySize] == 0 ? 0 : g * scale[i / vocabularySize])],
+            i =>
+            {
+                (int token, int id) = Math.DivRem(i, vocabularySize);
+                double cap = drawn.LogitSoftCap;
+                double logit = cap == 0 || double.IsInfinity(exact[i]) ? exact[i] : cap * Math.Tanh(exact[i] / cap);
+                double size = Math.Abs(scale[token]) * (1 + (2 * drawn.ZLossCoefficient * (1 + Math.Abs(expected.LogSumExp[token]))));
+                double ofSoftmax = id == targets[token] ? sum : softmax * Math.Exp(logit - expected.LogSumExp[token]);
+                return (2 * rounding * Math.Abs(expected.Gradient[i] * scale[token])) + (size * (ofSoftmax + 1e-13)) + ((1 + size) * smallest);
+            });
+    }
+
+    /// <summary>What an all-reduce of the maximum and one of the sum make of the shards' log-sum-exps.</summary>
+    private static double[] Exchange(double[][] ofShards)
+        => [.. ofShards[0].Select((_, token) =>
+        {
+            double max = ofShards.Max(shard => shard[token]);
+            return max + Math.Log(ofShards.Sum(shard => Math.Exp(shard[token] - max)));
+        })];
+
+    private sealed class Rank<TLogit>
+        where TLogit : unmanaged
+    {
+        private readonly TLogit[] _logits;
+        private readonly long[] _targets;
+        private readonly int _size;
+        private readonly PtxLossOptions _options;
+
+        private Rank(TLogit[] logits, long[] targets, int size, PtxLossOptions options)
+        {
+            (_logits, _targets, _size, _options) = (logits, targets, size, options);
+            (LogSumExp, TargetLogit) = (new double[targets.Length], new double[targets.Length]);
+            CrossEntropy.Forward(logits, targets, size, new() { LogSumExp = LogSumExp, TargetLogit = TargetLogit }, options);
+        }
+
+        public double[] LogSumExp { get; }
+
+        public double[] TargetLogit { get; }
+
+        public static IEnumerable<Rank<TLogit>> Share(
+            TLogit[] logits, long[] targets, int vocabularySize, int[] starts, PtxLossOptions options)
+        {
+            int[] bounds = [0, .. starts, vocabularySize];
+            return bounds.Zip(bounds[1..]).Select(bound =>
+            {
+                TLogit[] slice = [.. logits.Where((_, i) => i % vocabularySize >= bound.First && i % vocabularySize < bound.Second)];
+                return new Rank<TLogit>(slice, targets, bound.Second - bound.First, options with { VocabularyStart = bound.First });
+            });
+        }
+
+        public void Differentiate(double[] logSumExp, double[] scale, bool inPlace, double[] whole, int vocabularySize)
+        {
+            TLogit[] gradient = inPlace ? _logits : new TLogit[_logits.Length];
+            CrossEntropy.Backward(_logits, _targets, _size, logSumExp, scale, gradient, _options);
+            for (int i = 0; i < gradient.Length; i++)
+            {
+                whole[(i / _size * vocabularySize) + (int)_options.VocabularyStart + (i % _size)] = Logit.ToDouble(gradient[i]);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_shard_of_all_ids_is_the_whole()
+    {
+        double[] logSumExp = new double[4], whole = new double[4];
+        float[] gradient = new float[_logits.Length], wholeGradient = new float[_logits.Length];
+        var shard = new PtxLossOptions { VocabularyStart = 0 };
+
+        CrossEntropy.Forward(_logits, _targets, VocabularySize, new() { LogSumExp = logSumExp }, shard);
+        CrossEntropy.Forward(_logits, _targets, VocabularySize, new() { LogSumExp = whole });
+        CrossEntropy.Backward(_logits, _targets, VocabularySize, logSumExp, _ones, gradient, shard);
+        CrossEntropy.Backward(_logits, _targets, VocabularySize, whole, _ones, wholeGradient);
+
+        logSumExp.Should().Equal(whole);
+        gradient.ShouldBeIdentical(wholeGradient);
+    }
+
+    [Fact]
+    public void Entropy_is_that_of_the_shard_and_ArgMax_is_an_id_of_the_vocabulary()
+    {
+        double[] entropy = new double[4];
+        int[] argMax = new int[4];
+        CrossEntropy.Forward(
+            _logits, _targets, VocabularySize, new() { Entropy = entropy, ArgMax = argMax }, new() { VocabularyStart = 1_000_000 });
+
+        int[] all = [.. _targets.Select(target => Math.Max(target, -100))];
+        ScalarReference expected = ScalarReference.Compute<float, int>(0, _logits, all, VocabularySize, 1);
+        Closeness.ShouldBeClose(entropy, expected.Entropy, _ => 5e-6);
+        argMax.Should().Equal(expected.ArgMax.Select(id => id < 0 ? -1 : 1_000_000 + id));
+    }
+
+    [Theory]
+    [InlineData(long.MaxValue - int.MaxValue, 0)]
+    [InlineData(5_000_000_000, 4_999_999_999)]
+    [InlineData(5_000_000_000, 5_000_000_003)]
+    [InlineData(5_000_000_000, long.MaxValue - 1)]
+    public void Targets_of_other_shards_add_nothing(long start, long target)
+    {
+        double[] targetLogit = [77], logSumExp = [77], gradient = new double[3];
+        var options = new PtxLossOptions { VocabularyStart = start };
+
+        CrossEntropy.Forward([1.0, 2, 3], [target], 3, new() { TargetLogit = targetLogit, LogSumExp = logSumExp }, options);
+        CrossEntropy.Backward([1.0, 2, 3], [target], 3, logSumExp, [1.0], gradient, options);
+
+        targetLogit.Should().Equal(0);
+        gradient.Sum().Should().BeApproximately(1, 1e-12, "there is no 1 to subtract");
+    }
+
+    [Fact]
+    public void A_target_of_this_shard_adds_its_logit_even_if_it_is_the_first_or_the_last()
+    {
+        double[] targetLogit = new double[2], gradient = new double[6];
+        var options = new PtxLossOptions { VocabularyStart = 5_000_000_000 };
+
+        CrossEntropy.Forward([1.0, 2, 3, 4, 5, 6], [5_000_000_000, 5_000_000_002], 3, new() { TargetLogit = targetLogit }, options);
+        CrossEntropy.Backward([1.0, 2, 3, 4, 5, 6], [5_000_000_000, 5_000_000_002], 3, [1000, 1000], [1.0, 2.0], gradient, options);
+
+        targetLogit.Should().Equal(1, 6);
+        gradient.Should().Equal(-1, 0, 0, 0, 0, -2);
+    }
+
+    [Fact]
+    public void A_slice_that_is_masked_adds_nothing_to_the_row()
+    {
+        float[] masked = [float.NegativeInfinity, float.NegativeInfinity];
+        double[] ofMasked = new double[1], other = new double[1];
+        CrossEntropy.Forward(masked, [3], 2, new() { LogSumExp = ofMasked }, new() { VocabularyStart = 0 });
+        CrossEntropy.Forward([1f, 2f], [3], 2, new() { LogSumExp = other }, new() { VocabularyStart = 2 });
+
+        double[] logSumExp = Exchange([ofMasked, other]);
+        CrossEntropy.Backward(masked, [3], 2, logSumExp, [1.0], masked, new() { VocabularyStart = 0 });
+
+        logSumExp[0].Should().BeApproximately(Math.Log(Math.Exp(1) + Math.Exp(2)), 1e-12);
+        masked.Should().Equal(0, 0);
+    }
+
+    [Fact]
+    public void What_needs_whole_rows_is_refused_on_a_shard()
+    {
+        var shard = new PtxLossOptions { VocabularyStart = 100 };
+        var smoothed = new PtxLossOptions { VocabularyStart = 0, LabelSmoothing = 0.1 };
+        float[] logits = [.. _logits], gradient = [.. Enumerable.Repeat(7f, _logits.Length)];
+        double[] outputs = [7, 7, 7, 7];
+        int[] argMax = [7, 7, 7, 7];
+
+        Refuses(
+            () => CrossEntropy.Forward(logits, _targets, VocabularySize, new() { Loss = outputs }, shard),
+            "outputs.Loss must be empty where options.VocabularyStart is set: *", "outputs");
+        Refuses(
+            () => CrossEntropy.Forward(
+                logits, _targets, VocabularySize, new() { ArgMax = argMax }, new() { VocabularyStart = int.MaxValue - 98L }),
+            "outputs.ArgMax must be empty where ids reach 2147483648: *", "outputs");
+        Refuses(
+            () => CrossEntropy.Forward(logits, _targets, VocabularySize, new() { LogSumExp = outputs }, smoothed),
+            "options.LabelSmoothing is 0.1, but must be 0 where options.VocabularyStart is set: *", "options");
+        Refuses(
+            () => CrossEntropy.Backward(logits, _targets, VocabularySize, _ones, _ones, gradient, smoothed),
+            "options.LabelSmoothing is 0.1, but must be 0 where options.VocabularyStart is set: *", "options");
+        Refuses(
+            () => PtxLoss.Compute(0, logits, _targets, VocabularySize, 1, shard),
+            "options.VocabularyStart is 100, but must be 0 here: the loss needs whole rows of logits; *", "options");
+        Refuses(
+            () => PtxLoss.ComputeWithGradient(0, logits, _targets, VocabularySize, 1, gradient, shard),
+            "options.VocabularyStart is 100, but must be 0 here: *", "options");
+        Refuses(
+            () => PtxLoss.ComputeFromHidden<int>(0, new(logits, [4, 100]), new(logits, [4, 100]), _targets, 1, shard),
+            "options.VocabularyStart is 100, but must be 0 here: *", "options");
+        Refuses(
+            () => new PtxLossAccumulator().Add(logits, _targets, VocabularySize, shard),
+            "options.VocabularyStart is 100, but must be 0 here: *", "options");
+
+        gradient.Should().OnlyContain(x => x == 7);
+        outputs.Should().OnlyContain(x => x == 7);
+        argMax.Should().OnlyContain(x => x == 7);
+    }
+
+    [Theory]
+    [InlineData(-1, "options.VocabularyStart is -1, but must be from 0 to 2^63 - 2^31.*")]
+    [InlineData(long.MaxValue - int.MaxValue + 1, "options.VocabularyStart is 9223372034707292161, but must be from 0 to 2^63 - 2^31.*")]
+    public void A_start_that_is_no_id_is_refused(long start, string message)
+        => Refuses(
+            () => CrossEntropy.Forward(_logits, _targets, VocabularySize, default, new() { VocabularyStart = start }), message, "options");
+
+    [Fact]
+    public void A_target_that_is_no_id_is_refused_on_a_shard_too()
+        => Refuses(
+            () => CrossEntropy.Forward(_logits, [0, 500, -5, -100], VocabularySize, default, new() { VocabularyStart = 0 }),
+            "targets[2] is -5, which is outside [0, 9223372036854775807) and is not the ignored -100.*",
+            "targets");
+
+    [Fact]
+    public void Whole_rows_may_say_that_they_start_at_0_and_still_know_where_they_end()
+    {
+        var options = new PtxLossOptions { VocabularyStart = 0 };
+
+        PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options).Should().Be(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1));
+        Refuses(
+            () => PtxLoss.Compute(0, _logits, [0, 1, 2, VocabularySize], VocabularySize, 1, options), "targets[3] is 100, *", "targets");
+        Refuses(
+            () => CrossEntropy.Forward(_logits, [0, 1, 2, VocabularySize], VocabularySize, default), "targets[3] is 100, *", "targets");
+    }
+
+    [Fact]
+    public void Setting_the_start_is_what_makes_a_shard()
+    {
+        new PtxLossOptions().IsVocabularyShard.Should().BeFalse();
+        new PtxLossOptions { VocabularyStart = 0 }.IsVocabularyShard.Should().BeTrue();
+        (new PtxLossOptions { VocabularyStart = 0 } with { LogitSoftCap = 2 }).IsVocabularyShard.Should().BeTrue();
+        (PtxLossOptions.Default with { VocabularyStart = 9 }).VocabularyStart.Should().Be(9);
+    }
+
+    private static void Refuses(Action call, string message, string parameter)
+        => call.Should().Throw<ArgumentException>().WithMessage(message).WithParameterName(parameter);
+
+    private static Gen<Draw> Draws()
+        => from element in Gen.Elements("float", "float", "double", "half", "bfloat16")
+           from tokens in Gen.Choose(1, 6)
+           from vocabularySize in Gen.Frequency((5, Gen.Choose(2, 40)), (5, Gen.Choose(41, 3000)), (1, Gen.Choose(40_000, 70_000)))
+           from starts in Gen.ListOf(Gen.Choose(1, vocabularySize - 1))
+           from seed in Gen.Choose(0, 1_000_000)
+           from zLoss in Gen.Elements(0.0, 0.01)
+           from cap in Gen.Elements(0.0, 30)
+           from threads in Gen.Elements(1, -1)
+           from flags in Gen.Choose(0, 3)
+           select new Draw(element, tokens, vocabularySize, [.. starts.Distinct().Order()], seed)
+           {
+               ZLossCoefficient = zLoss,
+               LogitSoftCap = cap,
+               HasMasks = (flags & 1) != 0,
+               IsInPlace = (flags & 2) != 0,
+               Threads = threads,
+           };
+}
