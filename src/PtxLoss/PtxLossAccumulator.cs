@@ -53,6 +53,61 @@ public sealed class PtxLossAccumulator
         where TTarget : unmanaged, IBinaryInteger<TTarget>
         => Add(PtxLoss.Compute(rlLoss: 0, logits, targets, vocabularySize, ptxCoefficient: 0, options), nameof(options));
 
+    /// <summary>
+    /// Adds the losses of tokens whose log-sum-exp and target's logit are known: from <see cref="CrossEntropy.Forward"/>, or, where ranks hold
+    /// shards of the vocabulary, the log-sum-exp of whole rows that they made together. Of a shard, the tokens are added whose target it
+    /// has: all shards' accumulators together have each token once, and fewer than all tokens if a target is in none.
+    /// </summary>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
+    /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored; of a shard, any id or ignored.</param>
+    /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
+    /// <param name="logSumExp">The log-sum-exp of each whole row, <c>[tokens]</c>; of tokens that add nothing, anything.</param>
+    /// <param name="targetLogit">The logit of each target, <c>[tokens]</c>; where there is none here, anything.</param>
+    /// <param name="options">
+    /// <see langword="null"/> for <see cref="PtxLossOptions.Default"/>; <see cref="PtxLossOptions.VocabularyStart"/> says that it is a shard.
+    /// </param>
+    /// <exception cref="ArgumentException">
+    /// Lengths disagree, a target is out of range, an option is out of range, targets are smoothed or shifted, or the options disagree
+    /// with those of what was added before. Nothing has been added.
+    /// </exception>
+    public unsafe void Add<TTarget>(
+        ReadOnlySpan<TTarget> targets,
+        int vocabularySize,
+        ReadOnlySpan<double> logSumExp,
+        ReadOnlySpan<double> targetLogit,
+        PtxLossOptions? options = null)
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        options ??= PtxLossOptions.Default;
+        Arguments.CheckUnshifted(options);
+        Arguments.CheckVocabularySize(vocabularySize);
+        OptionRanges.Check(options, targets.Length);
+        Arguments.CheckUnsmoothed(options, "for losses of log-sum-exps");
+        Arguments.CheckLength(logSumExp.Length, targets.Length, nameof(logSumExp), "values, one per target");
+        Arguments.CheckLength(targetLogit.Length, targets.Length, nameof(targetLogit), "values, one per target");
+        fixed (TTarget* start = targets)
+        {
+            var rows = new TargetRows<TTarget>(start, targets.Length, options.IgnoreIndex);
+            Arguments.CheckTargets(in rows, Arguments.CheckShard(options, vocabularySize), shape: [targets.Length]);
+            var rowOptions = new RowOptions(options);
+            ReadOnlySpan<float> weights = options.TokenWeights.Span;
+            LossTotals sums = default;
+            for (int token = 0; token < targets.Length; token++)
+            {
+                if (rows.Counts(token, out long target) && rowOptions.PlaceOf(target, vocabularySize) >= 0)
+                {
+                    double weight = weights.IsEmpty ? 1 : weights[token];
+                    TokenLosses losses = weight == 0
+                        ? default
+                        : rowOptions.Weighted(weight, logSumExp[token] - targetLogit[token], logSumExp[token]);
+                    sums += new LossTotals(losses.CrossEntropy, losses.ZLoss, weight, TokenCount: 1);
+                }
+            }
+
+            Add(sums, options.ZLossCoefficient, new LossDivisor(options), nameof(options));
+        }
+    }
+
     /// <summary>Adds the losses of any call that returned them: with a gradient, over tensors, or from hidden states.</summary>
     /// <param name="result">The result; its RL loss and γ are of no account.</param>
     /// <exception cref="ArgumentException">Its options disagree with those of what was added before. Nothing has been added.</exception>
@@ -71,7 +126,7 @@ public sealed class PtxLossAccumulator
     /// <param name="tokenCount">Σ w, its <see cref="TokenCount"/>: finite and at least 0.</param>
     /// <param name="zLossSum">Σ w · lse², its <see cref="ZLossSum"/>: not negative, and 0 without a z-loss.</param>
     /// <param name="zLossCoefficient">β, finite and at least 0.</param>
-    /// <remarks>The <see cref="PtxLossResult.TokenCount"/> of the result, a whole number, takes the count to the nearest.</remarks>
+    /// <remarks>The <see cref="PtxLossResult.TokenCount"/> of the result, a whole number, rounds a count up that is not.</remarks>
     /// <exception cref="ArgumentException">
     /// A number is out of range, there is a loss but no token, or β is not that of what was added before. Nothing has been added.
     /// </exception>
@@ -83,11 +138,8 @@ public sealed class PtxLossAccumulator
         CheckRange(tokenCount > 0 || lossSum == 0, lossSum, nameof(lossSum), "0 where tokenCount is 0");
         CheckRange(tokenCount > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where tokenCount is 0");
         CheckRange(zLossCoefficient > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where zLossCoefficient is 0");
-        if (tokenCount > 0)
-        {
-            var sums = new LossTotals(lossSum, zLossSum, tokenCount, (long)Math.Round(tokenCount));
-            Add(sums, zLossCoefficient, divisor: null, nameof(zLossCoefficient));
-        }
+        var sums = new LossTotals(lossSum, zLossSum, tokenCount, (long)Math.Ceiling(tokenCount));
+        Add(sums, zLossCoefficient, divisor: null, nameof(zLossCoefficient));
     }
 
     /// <summary>Adds all that another one has added up, of another thread or another part of the step; it stays as it is.</summary>
@@ -102,10 +154,7 @@ public sealed class PtxLossAccumulator
             throw new ArgumentException("other is this accumulator itself, whose tokens would count twice.", nameof(other));
         }
 
-        if (other._zLossCoefficient is { } zLossCoefficient)
-        {
-            Add(other._totals, zLossCoefficient, other._divisor, nameof(other));
-        }
+        Add(other._totals, other.ZLossCoefficient, other._divisor, nameof(other));
     }
 
     /// <summary>The PPO-ptx loss of all that was added, as one call over all the tokens would have returned it.</summary>
@@ -122,13 +171,7 @@ public sealed class PtxLossAccumulator
         return new PtxLossResult(rlLoss, ptxCoefficient, _totals, _divisor.GetValueOrDefault(), ZLossCoefficient);
     }
 
-    private void Add(PtxLossResult result, string name)
-    {
-        if (result.TokenCount > 0)
-        {
-            Add(result.Totals, result.ZLossCoefficient, result.Divisor, name);
-        }
-    }
+    private void Add(PtxLossResult result, string name) => Add(result.Totals, result.ZLossCoefficient, result.Divisor, name);
 
     /// <param name="sums">What is added.</param>
     /// <param name="zLossCoefficient">Its β.</param>
@@ -136,6 +179,11 @@ public sealed class PtxLossAccumulator
     /// <param name="name">The parameter at fault if it does not agree with what was added before.</param>
     private void Add(LossTotals sums, double zLossCoefficient, LossDivisor? divisor, string name)
     {
+        if (sums.TokenCount == 0)
+        {
+            return;
+        }
+
         CheckSame(_zLossCoefficient ?? zLossCoefficient, zLossCoefficient, nameof(PtxLossOptions.ZLossCoefficient), name);
         if (_divisor is { } before && divisor is { } added)
         {

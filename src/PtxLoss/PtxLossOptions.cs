@@ -97,8 +97,8 @@ public sealed record PtxLossOptions
 
     /// <summary>
     /// Says that the logits are a shard of the vocabulary, as in tensor parallelism, and which: the first id that they stand for. It
-    /// says so whatever the value: the shard of the first ids sets 0, the default. From 0 to 2⁶³ − 2³¹. Only <see cref="CrossEntropy"/>
-    /// takes shards: a loss needs whole rows.
+    /// says so whatever the value: the shard of the first ids sets 0, the default. From 0 to 2⁶³ − 2³¹. Only
+    /// <see cref="CrossEntropy"/> and <see cref="PtxLossAccumulator"/> take shards: a loss needs whole rows.
     /// </summary>
     /// <remarks>
     /// Targets are ids of the whole vocabulary, and one that is in another shard adds no target's logit here: neither

@@ -78,6 +78,41 @@ public class AccumulatorTests
     }
 
     [Fact]
+    public void What_is_known_of_each_token_is_as_good_as_its_logits()
+    {
+        var options = new PtxLossOptions { ZLossCoefficient = 0.1, Denominator = 9, TokenWeights = new[] { 1, 1, 0.5f, 2, 0, 1, 1, 0.25f } };
+        double[] logSumExp = new double[8], targetLogit = new double[8];
+        CrossEntropy.Forward(_logits, _targets, VocabularySize, new() { LogSumExp = logSumExp, TargetLogit = targetLogit });
+        (logSumExp[4], logSumExp[5]) = (double.NaN, double.NaN); // weight 0, and ignored
+        var accumulator = new PtxLossAccumulator();
+
+        accumulator.Add(_targets, VocabularySize, logSumExp, targetLogit, options);
+
+        accumulator.ToResult(2, 0.5).Should().Be(PtxLoss.Compute(2, _logits, _targets, VocabularySize, 0.5, options));
+    }
+
+    [Fact]
+    public void What_is_known_of_each_token_must_fit()
+    {
+        var accumulator = new PtxLossAccumulator();
+        double[] eight = new double[8];
+
+        Refuses(() => accumulator.Add(_targets, VocabularySize, new double[7], eight), "logSumExp has length 7, but needs 8 *", "logSumExp");
+        Refuses(() => accumulator.Add(_targets, VocabularySize, eight, new double[9]), "targetLogit has length 9, but needs 8 *", "targetLogit");
+        Refuses(() => accumulator.Add(_targets, 49, eight, eight), "targets[2] is 49, which is outside [0, 49) *", "targets");
+        Refuses(() => accumulator.Add(_targets, 0, eight, eight), "vocabularySize must be at least 1.*", "vocabularySize");
+        Refuses(
+            () => accumulator.Add(_targets, VocabularySize, eight, eight, new() { LabelSmoothing = 0.1 }),
+            "options.LabelSmoothing is 0.1, but must be 0 for losses of log-sum-exps: *", "options");
+        Refuses(
+            () => accumulator.Add(_targets, VocabularySize, eight, eight, new() { ShiftTargets = true }), "options.ShiftTargets is true, *", "options");
+        Refuses(
+            () => accumulator.Add(_targets, VocabularySize, eight, eight, new() { TokenWeights = new float[3] }),
+            "options.TokenWeights has length 3, *", "options");
+        accumulator.TokenCount.Should().Be(0);
+    }
+
+    [Fact]
     public void Sums_of_other_processes_are_as_good_as_the_accumulators_they_come_from()
     {
         var options = new PtxLossOptions { ZLossCoefficient = 0.1, TokenWeights = new[] { 1, 1, 0.5f, 2, 0, 1, 1, 0.25f } };

@@ -26,6 +26,11 @@ public class AllocationTests
         AllocatedBytes(() => CrossEntropy.Backward(
             _logits, _targets, VocabularySize, logSumExp, entropy, gradient, options)).Should().Be(0);
         AllocatedBytes(() => PtxLoss.CountTokens(_targets)).Should().Be(0);
+
+        var shard = new PtxLossOptions { MaxDegreeOfParallelism = 1, VocabularyStart = 3 };
+        var accumulator = new PtxLossAccumulator();
+        AllocatedBytes(() => CrossEntropy.Forward(_logits, _targets, VocabularySize, new() { LogSumExp = logSumExp }, shard)).Should().Be(0);
+        AllocatedBytes(() => accumulator.Add(_logits, _targets, VocabularySize, options)).Should().Be(0);
     }
 
     [Fact]

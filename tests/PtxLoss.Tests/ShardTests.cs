@@ -70,8 +70,11 @@ public class ShardTests
         double[] logSumExp = Exchange([.. ranks.Select(rank => rank.LogSumExp)]);
         double[] targetLogit = [.. Enumerable.Range(0, tokens).Select(t => ranks.Sum(rank => rank.TargetLogit[t]))];
         double[] gradient = new double[logits.Length];
+        var losses = new PtxLossAccumulator();
+        var weighted = options with { TokenWeights = targets.Select(_ => random.Next(5) == 0 ? 0 : 2 * random.NextSingle()).ToArray() };
         foreach (Rank<TLogit> rank in ranks)
         {
+            rank.AddLosses(losses, logSumExp, weighted.TokenWeights);
             rank.Differentiate(logSumExp, scale, drawn.IsInPlace, gradient, vocabularySize);
         }
 
@@ -82,6 +85,13 @@ public class ShardTests
             [.. logSumExp.Select((x, t) => targets[t] < 0 ? 0 : x)],
             [.. expected.LogSumExp.Select(x => double.IsNegativeInfinity(x) ? double.NaN : x)], // −inf − −inf; the loss is NaN both ways
             _ => sum);
+        ScalarReference loss = ScalarReference.Compute<double, long>(1.5, exact, targets, vocabularySize, 0.1, weighted);
+        PtxLossResult result = losses.ToResult(1.5, 0.1);
+        result.TokenCount.Should().Be(loss.TokenCount);
+        Closeness.ShouldBeClose(
+            [result.LanguageModelLoss, result.ZLoss, result.Total],
+            [loss.LanguageModelLoss, loss.ZLoss, loss.Total],
+            i => sum * (i == 1 ? 50 : 1));
         Closeness.ShouldBeClose(targetLogit, expected.TargetLogit, t => 1e-13 * (1 + Math.Abs(expected.TargetLogit[t])));
         Closeness.ShouldBeClose(
             gradient,
@@ -134,6 +144,9 @@ public class ShardTests
                 return new Rank<TLogit>(slice, targets, bound.Second - bound.First, options with { VocabularyStart = bound.First });
             });
         }
+
+        public void AddLosses(PtxLossAccumulator losses, double[] logSumExp, ReadOnlyMemory<float> weights)
+            => losses.Add(_targets, _size, logSumExp, TargetLogit, _options with { TokenWeights = weights });
 
         public void Differentiate(double[] logSumExp, double[] scale, bool inPlace, double[] whole, int vocabularySize)
         {
@@ -245,16 +258,16 @@ public class ShardTests
             "options.LabelSmoothing is 0.1, but must be 0 where options.VocabularyStart is set: *", "options");
         Refuses(
             () => PtxLoss.Compute(0, logits, _targets, VocabularySize, 1, shard),
-            "options.VocabularyStart is 100, but must be 0 here: the loss needs whole rows of logits; *", "options");
+            "options.VocabularyStart is set, to 100, but must not be here: the loss needs whole rows of logits; *", "options");
         Refuses(
             () => PtxLoss.ComputeWithGradient(0, logits, _targets, VocabularySize, 1, gradient, shard),
-            "options.VocabularyStart is 100, but must be 0 here: *", "options");
+            "options.VocabularyStart is set, to 100, but must not be here: *", "options");
         Refuses(
             () => PtxLoss.ComputeFromHidden<int>(0, new(logits, [4, 100]), new(logits, [4, 100]), _targets, 1, shard),
-            "options.VocabularyStart is 100, but must be 0 here: *", "options");
+            "options.VocabularyStart is set, to 100, but must not be here: *", "options");
         Refuses(
-            () => new PtxLossAccumulator().Add(logits, _targets, VocabularySize, shard),
-            "options.VocabularyStart is 100, but must be 0 here: *", "options");
+            () => new PtxLossAccumulator().Add(logits, _targets, VocabularySize, new() { VocabularyStart = 0 }),
+            "options.VocabularyStart is set, to 0, but must not be here: *", "options");
 
         gradient.Should().OnlyContain(x => x == 7);
         outputs.Should().OnlyContain(x => x == 7);
@@ -276,20 +289,10 @@ public class ShardTests
             "targets");
 
     [Fact]
-    public void Whole_rows_may_say_that_they_start_at_0_and_still_know_where_they_end()
-    {
-        var options = new PtxLossOptions { VocabularyStart = 0 };
-
-        PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options).Should().Be(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1));
-        Refuses(
-            () => PtxLoss.Compute(0, _logits, [0, 1, 2, VocabularySize], VocabularySize, 1, options), "targets[3] is 100, *", "targets");
-        Refuses(
-            () => CrossEntropy.Forward(_logits, [0, 1, 2, VocabularySize], VocabularySize, default), "targets[3] is 100, *", "targets");
-    }
-
-    [Fact]
     public void Setting_the_start_is_what_makes_a_shard()
     {
+        Refuses(
+            () => CrossEntropy.Forward(_logits, [0, 1, 2, VocabularySize], VocabularySize, default), "targets[3] is 100, *", "targets");
         new PtxLossOptions().IsVocabularyShard.Should().BeFalse();
         new PtxLossOptions { VocabularyStart = 0 }.IsVocabularyShard.Should().BeTrue();
         (new PtxLossOptions { VocabularyStart = 0 } with { LogitSoftCap = 2 }).IsVocabularyShard.Should().BeTrue();

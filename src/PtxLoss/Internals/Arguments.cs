@@ -23,11 +23,7 @@ internal static class Arguments
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         CheckUnshifted(options);
-        if (vocabularySize < 1)
-        {
-            throw new ArgumentOutOfRangeException(nameof(vocabularySize), vocabularySize, "vocabularySize must be at least 1.");
-        }
-
+        CheckVocabularySize(vocabularySize);
         if (targets.IsEmpty && !logits.IsEmpty)
         {
             throw new ArgumentException(
@@ -46,6 +42,14 @@ internal static class Arguments
         OptionRanges.Check(options, targets.Length);
     }
 
+    public static void CheckVocabularySize(int vocabularySize)
+    {
+        if (vocabularySize < 1)
+        {
+            throw new ArgumentOutOfRangeException(nameof(vocabularySize), vocabularySize, "vocabularySize must be at least 1.");
+        }
+    }
+
     /// <summary>Checks that targets, which are a span, are not to be shifted.</summary>
     public static void CheckUnshifted(PtxLossOptions options)
     {
@@ -60,10 +64,10 @@ internal static class Arguments
     /// <summary>Checks that rows of logits are of the whole vocabulary, as their loss is.</summary>
     public static void CheckWhole(PtxLossOptions options)
     {
-        if (options.VocabularyStart != 0)
+        if (options.IsVocabularyShard)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"options.VocabularyStart is {options.VocabularyStart}, but must be 0 here: the loss needs whole rows of logits; CrossEntropy takes a shard of them."),
+                FormattableString.Invariant($"options.VocabularyStart is set, to {options.VocabularyStart}, but must not be here: the loss needs whole rows of logits; CrossEntropy takes a shard of them."),
                 nameof(options));
         }
     }
@@ -76,14 +80,21 @@ internal static class Arguments
             return vocabularySize;
         }
 
+        CheckUnsmoothed(options, "where options.VocabularyStart is set");
+        return long.MaxValue; // other shards have the other ids
+    }
+
+    /// <summary>Checks that targets are not smoothed.</summary>
+    /// <param name="options">The options, each in its range.</param>
+    /// <param name="where">The case in which they cannot be, for the message.</param>
+    public static void CheckUnsmoothed(PtxLossOptions options, string where)
+    {
         if (options.LabelSmoothing != 0)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"options.LabelSmoothing is {options.LabelSmoothing}, but must be 0 where options.VocabularyStart is set: it is a mean over the whole vocabulary."),
+                FormattableString.Invariant($"options.LabelSmoothing is {options.LabelSmoothing}, but must be 0 {where}: it takes a mean over the whole vocabulary."),
                 nameof(options));
         }
-
-        return long.MaxValue; // other shards have the other ids
     }
 
     /// <summary>

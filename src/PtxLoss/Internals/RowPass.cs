@@ -233,8 +233,7 @@ internal unsafe struct RowPass<TLogit, TTarget>
         row.IsIgnored = !_targets.Counts(token, out long target);
         row.Weight = row.IsIgnored ? 0 : WeightOf(token);
         row.IsIgnored |= row.Weight == 0;
-        long place = target - _options.VocabularyStart;
-        row.Target = row.IsIgnored || (ulong)place >= (ulong)VocabularySize ? -1 : (int)place;
+        row.Target = row.IsIgnored ? -1 : _options.PlaceOf(target, VocabularySize);
         row.TargetLogit = row.Target < 0 ? 0 : _options.Capped(Logit.ToDouble(_logits[token][row.Target]));
         row.LogSumExp = row.IsIgnored || KnownLogSumExp == null ? 0 : KnownLogSumExp[token];
         row.Loss = 0;
@@ -335,9 +334,7 @@ internal unsafe struct RowPass<TLogit, TTarget>
         => TokenWeights != null ? TokenWeights[_targets.PositionOf(token)] : TokenScale != null ? TokenScale[token] : 1;
 
     public readonly TokenLosses LossesOf(in Row row)
-        => row.IsIgnored
-            ? default
-            : new(row.Weight * row.Loss, _options.ZLossCoefficient == 0 ? 0 : row.Weight * row.LogSumExp * row.LogSumExp);
+        => row.IsIgnored ? default : _options.Weighted(row.Weight, row.Loss, row.LogSumExp);
 
     private readonly Span<Run> RunsOf(int segment, Span<Run> runs)
         => runs.IsEmpty ? default : Segments.Slice(runs, segment, RunsPerSegment);
