@@ -184,6 +184,34 @@ public static partial class PtxLoss
         where TTarget : unmanaged, IBinaryInteger<TTarget>
         => CountTokens(Span(targets), options);
 
+    /// <summary>
+    /// Adds up the <see cref="PtxLossOptions.TokenWeights"/> of the tokens that are not ignored, for a
+    /// <see cref="PtxLossOptions.Denominator"/> over several calls; without weights it counts them. With
+    /// <see cref="PtxLossOptions.ShiftTargets"/> the first target of each sequence, the last dimension, is left out.
+    /// </summary>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
+    /// <param name="targets">The target ids, of any shape; those outside a vocabulary count as well, unless they are ignored.</param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <returns>Σ w over the tokens that predict a target that is not <see cref="PtxLossOptions.IgnoreIndex"/>.</returns>
+    /// <exception cref="ArgumentException">There are not as many weights as targets, or one is out of range.</exception>
+    [SkipLocalsInit]
+    public static unsafe double SumWeights<TTarget>(in ReadOnlyTensorSpan<TTarget> targets, PtxLossOptions? options = null)
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        options ??= PtxLossOptions.Default;
+        TokenWeights.Check(options, targets.FlattenedLength);
+        Dimension* room = stackalloc Dimension[RowOffsets.MaxDimensions];
+        fixed (TTarget* start = targets)
+        {
+            return TargetRowsOf(start, in targets, room, options).SumWeights(options.TokenWeights.Span);
+        }
+    }
+
+    /// <inheritdoc cref="SumWeights{TTarget}(in ReadOnlyTensorSpan{TTarget}, PtxLossOptions)"/>
+    public static double SumWeights<TTarget>(Tensor<TTarget> targets, PtxLossOptions? options = null)
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+        => SumWeights(Span(targets), options);
+
     [SkipLocalsInit]
     private static unsafe PtxLossResult Run<TLogit, TTarget>(
         double rlLoss,

@@ -95,6 +95,29 @@ public static partial class PtxLoss
         }
     }
 
+    /// <summary>
+    /// Adds up the <see cref="PtxLossOptions.TokenWeights"/> of the tokens that are not ignored, for a
+    /// <see cref="PtxLossOptions.Denominator"/> over several calls; without weights it counts them.
+    /// </summary>
+    /// <param name="targets">The target ids; those outside a vocabulary count as well, unless they are ignored.</param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
+    /// <returns>Σ w over the targets that are not <see cref="PtxLossOptions.IgnoreIndex"/>.</returns>
+    /// <exception cref="ArgumentException">
+    /// There are not as many weights as targets, or one is out of range; or the targets are to be shifted, which takes a tensor of them.
+    /// </exception>
+    public static unsafe double SumWeights<TTarget>(ReadOnlySpan<TTarget> targets, PtxLossOptions? options = null)
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        options ??= PtxLossOptions.Default;
+        Arguments.CheckUnshifted(options);
+        TokenWeights.Check(options, targets.Length);
+        fixed (TTarget* start = targets)
+        {
+            return new TargetRows<TTarget>(start, targets.Length, options.IgnoreIndex).SumWeights(options.TokenWeights.Span);
+        }
+    }
+
     private static unsafe PtxLossResult Run<TLogit, TTarget>(
         double rlLoss,
         ReadOnlySpan<TLogit> logits,

@@ -23,7 +23,7 @@ public sealed record PtxLossOptions
     /// What <see cref="LossReduction.Mean"/> divides by instead of this call's own count: the count of tokens over all
     /// micro-batches and replicas that make one step (see
     /// <see cref="PtxLoss.CountTokens{TTarget}(ReadOnlySpan{TTarget}, PtxLossOptions)"/>), or the sum of their
-    /// <see cref="TokenWeights"/>. Finite and at least 0; <see langword="null"/>: this call's own. It may be 0 only where nothing
+    /// <see cref="TokenWeights"/> (see <see cref="PtxLoss.SumWeights{TTarget}(ReadOnlySpan{TTarget}, PtxLossOptions)"/>). Finite and at least 0; <see langword="null"/>: this call's own. It may be 0 only where nothing
     /// counts, as in a step whose every token is ignored: the losses and the gradient are 0 then.
     /// </summary>
     public double? Denominator { get; init; }

@@ -32,6 +32,7 @@ public class AccumulatorTests
             Denominator = denominator,
         };
 
+        PtxLoss.SumWeights(targets, Options(.., null)).Should().Be(counted);
         PtxLossAccumulator[] replicas = [.. Enumerable.Range(0, drawn.Replicas).Select(_ => new PtxLossAccumulator())];
         float[] gradient = new float[logits.Length], wholeGradient = new float[logits.Length];
         int start = 0;

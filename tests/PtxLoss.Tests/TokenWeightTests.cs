@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace PtxLosses.Tests;
 
 /// <summary>Weights, and what counts nowhere, beside every other option.</summary>
@@ -33,6 +35,41 @@ public class TokenWeightTests
 
         gradient[0].Should().NotBe(accumulates ? Initial : 0);
         gradient.Should().NotContain(x => float.IsNaN(x));
+    }
+
+    [Fact]
+    public void SumWeights_adds_up_what_is_not_ignored()
+    {
+        var weighted = new PtxLossOptions { TokenWeights = _weights };
+
+        PtxLoss.SumWeights(_targets, weighted).Should().Be(2.25);
+        PtxLoss.SumWeights(_targets, weighted with { IgnoreIndex = 3 }).Should().Be(5.75);
+        PtxLoss.SumWeights(_targets, weighted with { IgnoreIndex = null }).Should().Be(6.25);
+        PtxLoss.SumWeights(_targets).Should().Be(5);
+        PtxLoss.SumWeights(Array.Empty<long>()).Should().Be(0);
+
+        var targets = new ReadOnlyTensorSpan<int>(_targets, [2, 3]);
+        PtxLoss.SumWeights(targets, weighted).Should().Be(2.25);
+        PtxLoss.SumWeights(targets, weighted with { ShiftTargets = true }).Should().Be(0.25, "only 6, 5 and 2 are predicted");
+        PtxLoss.SumWeights(Tensor.Create(_targets, [2, 3]), new() { ShiftTargets = true }).Should().Be(3);
+    }
+
+    [Fact]
+    public void SumWeights_wants_a_weight_for_each_target()
+    {
+        var options = new PtxLossOptions { TokenWeights = new float[4] };
+        (Action Call, string Message)[] calls =
+        [
+            (() => PtxLoss.SumWeights(_targets, options), "options.TokenWeights has length 4, but must have 6, *"),
+            (() => PtxLoss.SumWeights(Tensor.Create(_targets, [2, 3]), options), "options.TokenWeights has length 4, but must have 6, *"),
+            (() => PtxLoss.SumWeights([1, 2], new() { TokenWeights = new[] { 1, -1f } }), "options.TokenWeights[1] is -1, *"),
+            (() => PtxLoss.SumWeights(_targets, new() { ShiftTargets = true }), "options.ShiftTargets is true, *"),
+        ];
+
+        foreach ((Action call, string message) in calls)
+        {
+            call.Should().Throw<ArgumentException>().WithMessage(message).WithParameterName("options");
+        }
     }
 
     [Theory]

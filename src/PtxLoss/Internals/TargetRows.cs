@@ -70,9 +70,14 @@ internal readonly unsafe struct TargetRows<TTarget>
         return counted;
     }
 
-    /// <summary>Σ w over the tokens that count, of a weight per position.</summary>
+    /// <summary>Σ w over the tokens that count, of a weight per position; how many they are if there are no weights.</summary>
     public double SumWeights(ReadOnlySpan<float> weights)
     {
+        if (weights.IsEmpty)
+        {
+            return CountTokens();
+        }
+
         double sum = 0;
         for (long token = 0; token < Count; token++)
         {
