@@ -1,0 +1,148 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+
+namespace PtxLosses.Samples.Mpi;
+
+/// <summary>The options, and one clear line for each that is wrong. Exit code 2 is a bad command line.</summary>
+/// <remarks>
+/// <para>mpirun -n 4 --bind-to core dotnet PtxLoss.Mpi.dll --shards 2: .NET takes as many threads as a rank is bound to cores, here
+/// one, and all cores for each rank if it is bound to none. For 2 cores: --map-by slot:PE=2.</para>
+/// <para>With -q, mpirun adds nothing to the line of a rank that fails; but then it does not say either that one was killed.</para>
+/// </remarks>
+internal static class Program
+{
+    // The bytes, one joined pair and the end of a document; and so many that the logits of one process are a few GB.
+    private const int SmallestVocabulary = 258;
+    private const int LargestVocabulary = 100_000;
+
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(2);
+
+    private static readonly Option<int> _shards = IntegerOption(
+        "--shards", "Slices of the vocabulary, one rank each; the ranks of mpirun are replicas of so many.", 1, lowest: 1);
+
+    private static readonly Option<int> _steps = IntegerOption("--steps", "Steps of training.", 5, lowest: 1);
+
+    private static readonly Option<int> _microBatches = IntegerOption(
+        "--micro-batches", "Micro-batches of each replica in a step.", 3, lowest: 1, highest: 1000);
+
+    private static readonly Option<int> _vocabulary = IntegerOption(
+        "--vocabulary", "Ids of the tokenizer.", 3001, SmallestVocabulary, LargestVocabulary);
+
+    private static readonly Option<int> _seed = IntegerOption(
+        "--seed", "Of the weights and of the order of the text.", 1, lowest: 0);
+
+    private static readonly Option<string?> _corpus = new("--corpus")
+    {
+        Description = "UTF-8 text to train on instead of the .NET SDK's documentation, with blank lines between paragraphs "
+            + "or one per line.",
+        HelpName = "FILE",
+    };
+
+    private static readonly Option<double> _zLoss = new("--z-loss")
+    {
+        Description = "The coefficient of the z-loss.",
+        HelpName = "β",
+        DefaultValueFactory = _ => 0,
+        CustomParser = ParseCoefficient,
+    };
+
+    private static readonly Option<Fault?> _fault = new("--fault")
+    {
+        Description = "Lets a rank fail, to see what becomes of the job: throws or exits in the middle of step 2, "
+            + "believes in another shape of the vocabulary, or has another micro-batch (batch) in step 2.",
+        HelpName = "RANK:throws|exits|shape|batch",
+        CustomParser = ParseFault,
+    };
+
+    private static int Main(string[] args)
+    {
+        if (MpiLibrary.StartedByMpirun)
+        {
+            // mpirun gives its processes a terminal, which .NET would greet with control characters.
+            Environment.SetEnvironmentVariable("TERM", "dumb");
+        }
+
+        var root = new RootCommand(
+            "Trains a small language model whose output layer is split by vocabulary among the ranks of an MPI job, and "
+            + "checks each step against one process: the loss of PtxLoss across processes.")
+        {
+            _shards, _steps, _microBatches, _vocabulary, _seed, _corpus, _zLoss, _fault,
+        };
+        root.SetAction(parsed => TrainCommand.Execute(Settings(parsed)));
+        ParseResult parsed = root.Parse(args);
+        bool failed = parsed.Errors.Count > 0;
+        if ((failed || parsed.Action != root.Action) && !MpiLibrary.IsFirstOfItsCommand())
+        {
+            // One process says it, and may have to be faster than mpirun, which ends a job when any of its processes fails.
+            Thread.Sleep(failed ? _patience : TimeSpan.Zero);
+            return 0;
+        }
+
+        if (failed)
+        {
+            Console.Error.WriteLine($"error: {parsed.Errors[0].Message}");
+            return 2;
+        }
+
+        // mpirun ends jobs with SIGTERM, at which a rank that waits for others has nothing to finish.
+        return parsed.Invoke(new InvocationConfiguration { ProcessTerminationTimeout = null });
+    }
+
+    private static TrainingSettings Settings(ParseResult parsed) => new(
+        parsed.GetValue(_corpus),
+        parsed.GetValue(_shards),
+        parsed.GetValue(_steps),
+        parsed.GetValue(_microBatches),
+        parsed.GetValue(_vocabulary),
+        parsed.GetValue(_seed),
+        parsed.GetValue(_zLoss),
+        parsed.GetValue(_fault));
+
+    private static double ParseCoefficient(ArgumentResult argument)
+    {
+        string text = argument.Tokens[0].Value;
+        if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            || !double.IsFinite(value) || value < 0)
+        {
+            argument.AddError($"--z-loss must be a finite number that is not negative, but is '{text}'.");
+        }
+
+        return value;
+    }
+
+    private static Fault? ParseFault(ArgumentResult argument)
+    {
+        string text = argument.Tokens[0].Value;
+        string[] parts = text.Split(':');
+        if (parts.Length == 2 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int rank)
+            && Enum.GetNames<FaultKind>().Any(name => name.Equals(parts[1], StringComparison.OrdinalIgnoreCase)))
+        {
+            return new Fault(rank, Enum.Parse<FaultKind>(parts[1], ignoreCase: true));
+        }
+
+        argument.AddError($"--fault must be RANK:KIND with throws, exits, shape or batch as KIND, but is '{text}'.");
+        return null;
+    }
+
+    private static Option<int> IntegerOption(
+        string name, string description, int defaultValue, int lowest, int highest = int.MaxValue)
+    {
+        return new Option<int>(name)
+        {
+            Description = description,
+            HelpName = "N",
+            DefaultValueFactory = _ => defaultValue,
+            CustomParser = argument =>
+            {
+                string text = argument.Tokens[0].Value;
+                if (!int.TryParse(text, out int value) || value < lowest || value > highest)
+                {
+                    argument.AddError($"{name} must be a whole number from {lowest} to {highest}, but is '{text}'.");
+                }
+
+                return value;
+            },
+        };
+    }
+}

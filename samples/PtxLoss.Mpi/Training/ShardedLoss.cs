@@ -1,0 +1,75 @@
+namespace PtxLosses.Samples.Mpi;
+
+/// <summary>
+/// The loss of logits of which each rank holds a slice of the vocabulary, [tokens × ids of the slice].
+/// </summary>
+/// <remarks>
+/// A token's loss is lse − x[y]. The target's logit x[y] is on one shard only, which adds up the losses of its own targets.
+/// The log-sum-exp takes all shards: log Σ_r exp(lse_r), two all-reduces of one double per token. The gradient of a slice is
+/// exp(x − lse) − onehot there, so the backward pass exchanges nothing.
+/// </remarks>
+internal sealed class ShardedLoss
+{
+    private readonly Communicator _shards;
+    private readonly VocabularySlice _slice;
+    private readonly PtxLossOptions _options;
+    private readonly Traffic _exchange;
+    private readonly double[] _logSumExp;
+    private readonly double[] _largest;
+    private readonly double[] _targetLogit;
+    private readonly double[] _tokenScale;
+
+    /// <param name="shards">The ranks whose slices make up the vocabulary.</param>
+    /// <param name="slice">The ids of this rank.</param>
+    /// <param name="tokens">Of each micro-batch.</param>
+    /// <param name="zLossCoefficient">β of the z-loss.</param>
+    /// <param name="exchange">Counts what the loss costs in exchange.</param>
+    public ShardedLoss(Communicator shards, VocabularySlice slice, int tokens, double zLossCoefficient, Traffic exchange)
+    {
+        (_shards, _slice, _exchange) = (shards, slice, exchange);
+        _options = new PtxLossOptions { VocabularyStart = slice.Start, ZLossCoefficient = zLossCoefficient };
+        _logSumExp = new double[tokens];
+        _largest = new double[tokens];
+        _targetLogit = new double[tokens];
+        _tokenScale = new double[tokens];
+    }
+
+    /// <summary>Adds the losses of the tokens whose target is in this rank's slice to <paramref name="sum"/>.</summary>
+    public void Forward(Matrix logits, int[] targets, PtxLossAccumulator sum)
+    {
+        var outputs = new CrossEntropyOutputs { LogSumExp = _logSumExp, TargetLogit = _targetLogit };
+        CrossEntropy.Forward(logits.Span, targets, _slice.Length, outputs, _options);
+        ExchangeLogSumExp();
+        sum.Add(targets, _slice.Length, _logSumExp, _targetLogit, _options);
+    }
+
+    /// <summary>Replaces the logits of the last <see cref="Forward"/> by their gradient.</summary>
+    /// <param name="logits">The slice's logits.</param>
+    /// <param name="targets">Ids of the whole vocabulary, or ignored.</param>
+    /// <param name="tokenScale">What each token counts: γ/N, where N counts the tokens of the whole step.</param>
+    public void Backward(Matrix logits, int[] targets, double tokenScale)
+    {
+        Array.Fill(_tokenScale, tokenScale);
+        CrossEntropy.Backward(logits.Span, targets, _slice.Length, _logSumExp, _tokenScale, logits.Span, _options);
+    }
+
+    /// <summary>
+    /// From the log-sum-exps of the slices, those of the whole rows: M + log Σ_r exp(lse_r − M), M the largest, so that
+    /// nothing overflows. A NaN on one shard reaches all through the sum, whatever the maximum makes of it.
+    /// </summary>
+    private void ExchangeLogSumExp()
+    {
+        _logSumExp.CopyTo(_largest, 0);
+        _shards.AllReduceMax(_largest, _exchange);
+        for (int token = 0; token < _logSumExp.Length; token++)
+        {
+            _logSumExp[token] = Math.Exp(_logSumExp[token] - _largest[token]);
+        }
+
+        _shards.AllReduceSum(_logSumExp, _exchange);
+        for (int token = 0; token < _logSumExp.Length; token++)
+        {
+            _logSumExp[token] = _largest[token] + Math.Log(_logSumExp[token]);
+        }
+    }
+}
