@@ -79,7 +79,7 @@ public sealed class MpiTests : IClassFixture<MpiTests.Text>
     {
         public Text() => System.IO.File.WriteAllLines(
             File,
-            Directory.EnumerateFiles(Path.Combine(Repository.Root, "src", "PtxLoss", "Internals"), "*.cs")
+            Directory.EnumerateFiles(Path.Combine(Repository.Root, "src", "PtxLoss", "Internals"), "*.cs", SearchOption.AllDirectories)
                 .Order(StringComparer.Ordinal)
                 .SelectMany(System.IO.File.ReadLines)
                 .Where(line => !string.IsNullOrWhiteSpace(line)));
