@@ -1,4 +1,4 @@
-// Draws the icon of the package: a softmax, its target, and what the target's probability lacks to 1. From the root of the repository:
+// Draws the icon of the package: a softmax, its target, and what the target's probability lacks to 1. From the repository's root:
 //
 //     dotnet run docs/icon.cs
 

@@ -1,0 +1,50 @@
+using System.Text.RegularExpressions;
+
+namespace PtxLosses.PackageTests;
+
+/// <summary>The README of the package page, which is made of README.md when the package is packed.</summary>
+[Collection(nameof(Packed))]
+public partial class PackageReadmeTests(Packed packed)
+{
+    [Fact]
+    public async Task It_links_to_the_files_of_its_version_and_has_no_images()
+    {
+        string readme = (await packed.Package()).Text("README.md");
+        string files = $"{SourceCopy.Origin}/blob/{SourceCopy.Commit}/";
+        string[] links = [.. Link().Matches(readme).Select(link => link.Groups["target"].Value)];
+
+        links.Should().HaveCountGreaterThan(3).And.AllSatisfy(link => link.Should().StartWith("https://"));
+        links.Where(link => link.StartsWith(files, StringComparison.Ordinal)).Should().NotBeEmpty().And.AllSatisfy(
+            link => Path.Exists(Path.Combine(Repository.Root, link[files.Length..])).Should().BeTrue("{0} leads there", link));
+        readme.Should().NotContain("![");
+    }
+
+    [Fact]
+    public async Task It_has_no_links_to_files_where_nobody_knows_where_they_are()
+    {
+        string readme = new PackageFile(await packed.FeedWithoutOrigin, ".nupkg").Text("README.md");
+
+        Link().Matches(readme).Select(link => link.Groups["target"].Value)
+            .Should().NotContain(link => !link.StartsWith("https://", StringComparison.Ordinal));
+        readme.Should().NotContain(SourceCopy.Origin).And.Contain("docs/options.md says");
+    }
+
+    [Fact]
+    public async Task It_is_the_repository_s_without_what_needs_a_clone()
+    {
+        string[] repository = await File.ReadAllLinesAsync(Path.Combine(Repository.Root, "README.md"));
+        string[] readme = new PackageFile(await packed.FeedWithoutOrigin, ".nupkg").Text("README.md").Split('\n');
+
+        readme.Should().ContainInConsecutiveOrder("    dotnet add package PtxLoss", "", "```csharp");
+        readme.Should().NotContain(line => line.Contains("in the package", StringComparison.Ordinal))
+            .And.NotContain(line => line.StartsWith("    dotnet run", StringComparison.Ordinal))
+            .And.NotContain(line => line.StartsWith("    dotnet test", StringComparison.Ordinal));
+        readme.Should().Contain(
+            repository.Where(line => line.StartsWith("## ", StringComparison.Ordinal) && line != "## Try it"));
+        repository.Count(line => line == "<!-- not in the package -->")
+            .Should().Be(repository.Count(line => line == "<!-- /not in the package -->"));
+    }
+
+    [GeneratedRegex(@"\]\((?<target>[^)\s]+)\)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
+    private static partial Regex Link();
+}
