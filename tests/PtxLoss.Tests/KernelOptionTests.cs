@@ -163,6 +163,26 @@ public class KernelOptionTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(FloatKernels))]
+    public void A_logit_far_beyond_the_cap_has_no_gradient_where_only_the_log_sum_exp_is_known(string kernel)
+    {
+        foreach (double cap in new[] { 1e-3, 0.5, 5, 30, 1e5 })
+        {
+            foreach (double beyond in new[] { 20, 45, 60, 100, 1e4, 1e9 })
+            {
+                float[] row = [.. Enumerable.Repeat((float)(-beyond * cap), 300)], gradient = new float[300];
+                row[7] = (float)(beyond * cap);
+                double logSumExp = cap + Math.Log(1 + (299 * Math.Exp(-2 * cap)));
+
+                KernelTests.Find(kernel).Write(
+                    new() { Row = row, Gradient = gradient, LogSumExp = logSumExp, SoftmaxScale = 1, SoftCap = cap, Look = SecondLook.Recomputes });
+
+                gradient.Should().OnlyContain(x => x >= 0 && x < 1e-14, "cap {0}, {1} times", cap, beyond);
+            }
+        }
+    }
+
     [Fact]
     public void A_cap_so_low_that_a_factor_of_halves_leaves_the_range_of_float()
     {

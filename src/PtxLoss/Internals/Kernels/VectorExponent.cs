@@ -102,7 +102,9 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
             return u;
         }
 
-        TVector powerMinusOne = VectorExp<TVector>.Pow2MinusOne(u, out TVector power);
+        // Without runs, the reference may be far below a logit that is beyond the cap: E stays in the range of float, and so does R·E.
+        const float highest = 100;
+        TVector powerMinusOne = VectorExp<TVector>.Pow2MinusOne(TVector.Min(TVector.Create(highest), u), out TVector power);
         TVector inverse = TVector.Create(1) / Denominator(power);
         derivative = TVector.Multiply(_tanhRatio, 4) * power * inverse * inverse;
         return TVector.MinusInfinityWhereLess(u, _maskBound, _amplitude * powerMinusOne * inverse);

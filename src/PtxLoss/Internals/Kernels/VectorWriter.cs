@@ -96,19 +96,23 @@ internal unsafe ref struct VectorWriter<TVector, TLogit, TFormat>
     }
 
     /// <summary>
-    /// A reference near the largest logit, where there are no runs; NaN, for double, where the logits that have no gradient would have
-    /// to be told apart.
+    /// A reference near the largest logit, where there are no runs; NaN, for double, where there is none or the logits that have no
+    /// gradient would have to be told apart.
     /// </summary>
     private readonly float ReferenceOfLogSumExp()
     {
         const double steepest = 0.999; // of a cap: beyond, the inverse of the hyperbolic tangent grows without bound
+        const double near = 40;
         double reference = _write.LogSumExp, cap = _write.SoftCap;
+        bool isNear = true;
         if (cap != 0)
         {
-            reference = cap * Math.Atanh(Math.Clamp(reference / cap, -steepest, steepest));
+            double tanh = Math.Clamp(reference / cap, -steepest, steepest);
+            isNear = Math.Abs(reference - (cap * tanh)) <= near;
+            reference = cap * Math.Atanh(tanh);
         }
 
-        return _write.Uniform == 0 && VectorExponent<TVector, TLogit, TFormat, Off>.Holds(reference, cap) ? (float)reference : float.NaN;
+        return isNear && _write.Uniform == 0 && VectorExponent<TVector, TLogit, TFormat, Off>.Holds(reference, cap) ? (float)reference : float.NaN;
     }
 
     private void Write(int count)
