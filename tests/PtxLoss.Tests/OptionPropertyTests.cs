@@ -67,37 +67,25 @@ public class OptionPropertyTests
         switch (drawn.Element)
         {
             case "float":
-                ByAnyKernel<float>(rounding: Math.Pow(2, -24), smallest: 1.2e-38);
+                Holds<float>(drawn);
                 break;
             case "double":
-                Holds(drawn, new TensorPrimitivesKernel<double>(), rounding: Math.Pow(2, -53), smallest: 2.3e-308);
+                Holds<double>(drawn);
                 break;
             case "half":
-                ByAnyKernel<Half>(rounding: Math.Pow(2, -11), smallest: Math.Pow(2, -25));
+                Holds<Half>(drawn);
                 break;
             default:
-                ByAnyKernel<BFloat16>(rounding: Math.Pow(2, -8), smallest: 1.2e-38);
+                Holds<BFloat16>(drawn);
                 break;
-        }
-
-        void ByAnyKernel<TLogit>(double rounding, double smallest)
-            where TLogit : unmanaged
-        {
-            IReadOnlyList<RowKernel<TLogit>> kernels = RowKernels.Available<TLogit>();
-            Holds(drawn, kernels[drawn.Kernel % kernels.Count], rounding, smallest, sum: 1e-6, softmax: 3e-5);
         }
     }
 
-    /// <param name="drawn">The case.</param>
-    /// <param name="kernel">The kernel.</param>
-    /// <param name="rounding">How far a gradient is off by its rounding, relative to itself.</param>
-    /// <param name="smallest">How far at least.</param>
-    /// <param name="sum">How far a log-sum-exp may be off.</param>
-    /// <param name="softmax">How far a probability may be off, relative to itself.</param>
-    private static void Holds<TLogit>(
-        Draw drawn, RowKernel<TLogit> kernel, double rounding, double smallest, double sum = 1e-11, double softmax = 1e-11)
+    private static void Holds<TLogit>(Draw drawn)
         where TLogit : unmanaged
     {
+        IReadOnlyList<RowKernel<TLogit>> kernels = RowKernels.Available<TLogit>();
+        RowKernel<TLogit> kernel = kernels[drawn.Kernel % kernels.Count];
         TLogit[] logits = [.. drawn.Logits().Select(x => Logit.FromDouble<TLogit>(x))];
         TLogit[] initial = [.. TestData.Logits(logits.Length, drawn.Seed + 4, spread: 0.1).Select(x => Logit.FromDouble<TLogit>(x))];
         int[] targets = drawn.Targets();
@@ -114,36 +102,19 @@ public class OptionPropertyTests
 
         double[] exact = [.. logits.Select(Logit.ToDouble)];
         ScalarReference expected = ScalarReference.Compute<double, int>(0, exact, targets, drawn.VocabularySize, drawn.Coefficient, options);
-        CheckLosses(drawn, options, result, expected, sum);
+        Bounds bounds = Bounds.Of<TLogit>();
+        bounds.CheckLosses(result, expected, drawn.Coefficient, options);
         Closeness.ShouldBeClose(
             [.. gradient.Select(Logit.ToDouble)],
             drawn.Accumulates ? [.. expected.Gradient.Zip(initial, (added, x) => Logit.ToDouble(x) + added)] : expected.Gradient,
             i =>
             {
                 (int token, int id) = Math.DivRem(i, drawn.VocabularySize);
-                double logSumExp = expected.LogSumExp[token], cap = drawn.LogitSoftCap;
-                double logit = cap == 0 || double.IsInfinity(exact[i]) ? exact[i] : cap * Math.Tanh(exact[i] / cap);
                 double weight = drawn.HasWeights ? options.TokenWeights.Span[token] : 1;
-                double scale = Math.Abs(expected.GradientScale) * weight * (1 + (2 * drawn.ZLossCoefficient * (1 + Math.Abs(logSumExp))));
-                double ofSoftmax = id == targets[token]
-                    ? sum
-                    : softmax * (Math.Exp(logit - logSumExp) + (drawn.LabelSmoothing / drawn.VocabularySize));
                 double size = Math.Abs(expected.Gradient[i]) + (drawn.Accumulates ? Math.Abs(Logit.ToDouble(initial[i])) : 0);
-                return (2 * rounding * size) + (scale * (ofSoftmax + 1e-13)) + ((1 + scale) * smallest);
+                return bounds.OfGradient(
+                    exact[i], id == targets[token], expected.LogSumExp[token], expected.GradientScale * weight, size, drawn.VocabularySize, options);
             });
-    }
-
-    private static void CheckLosses(Draw drawn, PtxLossOptions options, PtxLossResult result, ScalarReference expected, double sum)
-    {
-        result.TokenCount.Should().Be(expected.TokenCount);
-        double largest = expected.LogSumExp.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty().Max();
-        double counted = drawn.Coefficient == 0 ? 0 : Math.Abs(expected.GradientScale / drawn.Coefficient) * 3 * drawn.Tokens;
-        double ofLoss = counted * sum * Math.Max(1, largest / 100);
-        double ofZLoss = ofLoss * 2 * (1 + largest);
-        Closeness.ShouldBeClose(
-            [result.LanguageModelLoss, result.ZLoss, result.Total],
-            [expected.LanguageModelLoss, expected.ZLoss, expected.Total],
-            i => (i == 0 ? ofLoss : i == 1 ? ofZLoss : Math.Abs(drawn.Coefficient) * (ofLoss + (options.ZLossCoefficient * ofZLoss))) + 1e-13);
     }
 
     private static Gen<Draw> Cases()

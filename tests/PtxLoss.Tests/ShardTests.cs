@@ -33,21 +33,21 @@ public class ShardTests
         switch (drawn.Element)
         {
             case "float":
-                Holds<float>(drawn, rounding: Math.Pow(2, -24), smallest: 1.2e-38, sum: 1e-6, softmax: 3e-5);
+                Holds<float>(drawn);
                 break;
             case "double":
-                Holds<double>(drawn, rounding: Math.Pow(2, -53), smallest: 2.3e-308, sum: 1e-11, softmax: 1e-11);
+                Holds<double>(drawn);
                 break;
             case "half":
-                Holds<Half>(drawn, rounding: Math.Pow(2, -11), smallest: Math.Pow(2, -25), sum: 1e-6, softmax: 3e-5);
+                Holds<Half>(drawn);
                 break;
             default:
-                Holds<BFloat16>(drawn, rounding: Math.Pow(2, -8), smallest: 1.2e-38, sum: 1e-6, softmax: 3e-5);
+                Holds<BFloat16>(drawn);
                 break;
         }
     }
 
-    private static void Holds<TLogit>(Draw drawn, double rounding, double smallest, double sum, double softmax)
+    private static void Holds<TLogit>(Draw drawn)
         where TLogit : unmanaged
     {
         int tokens = drawn.Tokens, vocabularySize = drawn.VocabularySize;
@@ -78,20 +78,21 @@ public class ShardTests
             rank.Differentiate(logSumExp, scale, drawn.IsInPlace, gradient, vocabularySize);
         }
 
+        Bounds bounds = Bounds.Of<TLogit>();
         double[] exact = [.. logits.Select(Logit.ToDouble)];
         ScalarReference expected = ScalarReference.Compute<double, long>(
             0, exact, targets, vocabularySize, 1, options with { Reduction = LossReduction.Sum });
         Closeness.ShouldBeClose(
             [.. logSumExp.Select((x, t) => targets[t] < 0 ? 0 : x)],
             [.. expected.LogSumExp.Select(x => double.IsNegativeInfinity(x) ? double.NaN : x)], // −inf − −inf; the loss is NaN both ways
-            _ => sum);
+            _ => bounds.Sum);
         ScalarReference loss = ScalarReference.Compute<double, long>(1.5, exact, targets, vocabularySize, 0.1, weighted);
         PtxLossResult result = losses.ToResult(1.5, 0.1);
         result.TokenCount.Should().Be(loss.TokenCount);
         Closeness.ShouldBeClose(
             [result.LanguageModelLoss, result.ZLoss, result.Total],
             [loss.LanguageModelLoss, loss.ZLoss, loss.Total],
-            i => sum * (i == 1 ? 50 : 1));
+            i => bounds.Sum * (i == 1 ? 50 : 1));
         Closeness.ShouldBeClose(targetLogit, expected.TargetLogit, t => 1e-13 * (1 + Math.Abs(expected.TargetLogit[t])));
         Closeness.ShouldBeClose(
             gradient,
@@ -99,11 +100,14 @@ public class ShardTests
             i =>
             {
                 (int token, int id) = Math.DivRem(i, vocabularySize);
-                double cap = drawn.LogitSoftCap;
-                double logit = cap == 0 || double.IsInfinity(exact[i]) ? exact[i] : cap * Math.Tanh(exact[i] / cap);
-                double size = Math.Abs(scale[token]) * (1 + (2 * drawn.ZLossCoefficient * (1 + Math.Abs(expected.LogSumExp[token]))));
-                double ofSoftmax = id == targets[token] ? sum : softmax * Math.Exp(logit - expected.LogSumExp[token]);
-                return (2 * rounding * Math.Abs(expected.Gradient[i] * scale[token])) + (size * (ofSoftmax + 1e-13)) + ((1 + size) * smallest);
+                return bounds.OfGradient(
+                    exact[i],
+                    id == targets[token],
+                    expected.LogSumExp[token],
+                    scale[token],
+                    Math.Abs(expected.Gradient[i] * scale[token]),
+                    vocabularySize,
+                    options);
             });
     }
 

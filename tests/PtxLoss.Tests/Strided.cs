@@ -6,8 +6,7 @@ namespace PtxLosses.Tests;
 internal sealed class Strided<T>
     where T : unmanaged
 {
-    private readonly nint[] _lengths;
-    private readonly nint[] _strides;
+    private readonly Layout _layout;
     private readonly int _start;
     private readonly T _filler;
 
@@ -18,45 +17,25 @@ internal sealed class Strided<T>
     /// <param name="start">How much of it stands before the first element, and as much behind the last.</param>
     public Strided(T[] values, nint[] lengths, nint[] strides, T filler, int start = 3)
     {
-        _lengths = lengths;
-        _strides = strides;
+        _layout = new(lengths, strides);
         _start = start;
         _filler = filler;
-        Memory = new T[values.Length == 0 ? 2 * start : Places().Max() + 1 + start];
-        Memory.AsSpan().Fill(filler);
-        foreach ((int place, T value) in Places().Zip(values))
-        {
-            Memory[place] = value;
-        }
+        T[] around = [.. Enumerable.Repeat(filler, start)];
+        Memory = [.. around, .. _layout.Scatter(values, filler), .. around];
     }
 
     public T[] Memory { get; }
 
-    public TensorSpan<T> Span => new(Memory, _start, _lengths, _strides);
+    public TensorSpan<T> Span => new(Memory, _start, _layout.Lengths, _layout.Strides);
 
-    public ReadOnlyTensorSpan<T> ReadOnlySpan => new(Memory, _start, _lengths, _strides);
+    public ReadOnlyTensorSpan<T> ReadOnlySpan => Span;
 
-    public Tensor<T> Tensor => System.Numerics.Tensors.Tensor.Create(Memory, _start, _lengths, _strides);
+    public Tensor<T> Tensor => System.Numerics.Tensors.Tensor.Create(Memory, _start, _layout.Lengths, _layout.Strides);
 
     /// <summary>The elements in row-major order.</summary>
-    public T[] Values => [.. Places().Select(place => Memory[place])];
+    public T[] Values => _layout.Gather<T>(Memory.AsMemory(_start));
 
     /// <summary>Whether all that is not an element is the filler still.</summary>
     public bool GapsAreUntouched()
-    {
-        HashSet<int> places = [.. Places()];
-        return Enumerable.Range(0, Memory.Length).All(i => places.Contains(i) || Memory[i].Equals(_filler));
-    }
-
-    private IEnumerable<int> Places()
-    {
-        IEnumerable<int> places = [_start];
-        for (int i = 0; i < _lengths.Length; i++)
-        {
-            int length = (int)_lengths[i], stride = (int)_strides[i];
-            places = places.SelectMany(place => Enumerable.Range(0, length), (place, index) => place + (index * stride));
-        }
-
-        return places;
-    }
+        => _layout.GapsAre<T>(Memory.AsMemory(_start), _filler) && Memory.Take(_start).All(x => x.Equals(_filler));
 }

@@ -1,0 +1,164 @@
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace PtxLosses.Tests;
+
+/// <summary>What takes logits, spans or tensors of them, or what was made of them.</summary>
+public enum Entry
+{
+    Compute,
+    ComputeWithGradient,
+    ComputeOverTensors,
+    ComputeOverTensorsWithGradient,
+    CountTokens,
+    CountTokensOfTensor,
+    Forward,
+    Backward,
+    Add,
+    AddLogSumExps,
+}
+
+/// <summary>
+/// A call that was drawn, of any entry with any options on any types and, over tensors, any strides. Its text is what a failure
+/// prints, and all that it takes to repeat it.
+/// </summary>
+public sealed record CallDraw(Entry Entry, string Element, string Target, int VocabularySize, int Seed)
+{
+    /// <summary>The targets' shape is [Sequence], [Batch, Sequence] or [2, Batch, Sequence]; spans hold as many.</summary>
+    public int Rank { get; init; } = 1;
+    public int Batch { get; init; } = 1;
+    public int Sequence { get; init; } = 1;
+    public bool Repeats { get; init; }
+    public double Spread { get; init; } = 3;
+    public double Offset { get; init; }
+    public bool HasMasks { get; init; }
+
+    /// <summary>What one row holds, instead of a logit or, if it is −inf, of all: 0 for nothing.</summary>
+    public float Special { get; init; }
+    public double Coefficient { get; init; } = 1;
+    public int? IgnoreIndex { get; init; } = -100;
+    public double LabelSmoothing { get; init; }
+    public double ZLossCoefficient { get; init; }
+    public double LogitSoftCap { get; init; }
+    public bool HasWeights { get; init; }
+    public LossReduction Reduction { get; init; }
+    public double? Denominator { get; init; }
+    public bool Accumulates { get; init; }
+    public bool IsInPlace { get; init; }
+    public bool Shifts { get; init; }
+    public long? VocabularyStart { get; init; }
+    public int Threads { get; init; } = 1;
+
+    /// <summary>Which of the outputs of <see cref="CrossEntropy.Forward"/> are wanted: a bit each.</summary>
+    public int Outputs { get; init; } = 31;
+
+    public bool IsOverTensors => Entry is Entry.ComputeOverTensors or Entry.ComputeOverTensorsWithGradient or Entry.CountTokensOfTensor;
+
+    public bool IsCount => Entry is Entry.CountTokens or Entry.CountTokensOfTensor;
+
+    public bool TakesShards => IsPerToken || Entry == Entry.AddLogSumExps;
+
+    public bool IsPerToken => Entry is Entry.Forward or Entry.Backward;
+
+    public bool WantsGradient
+        => Entry is Entry.ComputeWithGradient or Entry.ComputeOverTensorsWithGradient or Entry.Backward;
+
+    public int[] Shape => Rank switch
+    {
+        1 => [Sequence],
+        2 => [Batch, Sequence],
+        _ => [2, Batch, Sequence],
+    };
+
+    public int Tokens => Shape.Aggregate(1, (product, length) => product * length);
+
+    public static Gen<CallDraw> All
+        => from entry in Gen.Elements(Enum.GetValues<Entry>())
+           from element in Gen.Elements("float", "float", "double", "half", "bfloat16")
+           from target in Gen.Elements("int", "long", "ushort", "sbyte")
+           from vocabularySize in Gen.Frequency((6, Gen.Choose(1, 40)), (5, Gen.Choose(41, 3000)), (1, Gen.Choose(20_000, 70_000)))
+           from seed in Gen.Choose(0, 1_000_000)
+           from rank in Gen.Choose(1, 3)
+           from batch in Gen.Choose(1, 2)
+           from sequence in Gen.Frequency((1, Gen.Constant(0)), (19, Gen.Choose(1, 5)))
+           from spread in Gen.Elements(1.0, 3, 20)
+           from offset in Gen.Elements(0.0, 0, -100, 1000)
+           from special in Gen.Frequency((5, Gen.Constant(0f)), (1, Gen.Elements(float.NaN, float.PositiveInfinity, float.NegativeInfinity)))
+           from coefficient in Gen.Elements(0.1, 1, -2)
+           from ignoreIndex in Gen.Elements<int?>(-100, -100, null, 1)
+           from smoothing in OftenOff(Gen.Choose(1, 99).Select(x => x / 100.0))
+           from zLoss in OftenOff(Gen.Elements(1e-4, 0.01, 0.5))
+           from cap in OftenOff(Gen.Elements(0.5, 30, 50, 1e5))
+           from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Sum, null), (LossReduction.Mean, 7.5))
+           from start in Gen.Elements<long?>(null, null, 0, 20)
+           from threads in Gen.Elements(1, 2, 3, -1)
+           from outputs in Gen.Choose(0, 31)
+           from flags in Gen.Choose(0, 127)
+           select new CallDraw(entry, element, target, vocabularySize, seed)
+           {
+               Rank = rank,
+               Batch = batch,
+               Sequence = sequence,
+               Spread = spread,
+               Offset = offset,
+               Special = special,
+               Coefficient = coefficient,
+               IgnoreIndex = ignoreIndex,
+               LabelSmoothing = smoothing,
+               ZLossCoefficient = zLoss,
+               LogitSoftCap = cap,
+               Reduction = divisor.Item1,
+               Denominator = divisor.Item2,
+               Threads = threads,
+               VocabularyStart = start,
+               Outputs = outputs,
+               HasMasks = (flags & 1) != 0,
+               HasWeights = (flags & 2) != 0,
+               Accumulates = (flags & 4) != 0,
+               IsInPlace = (flags & 12) == 8,
+               Repeats = (flags & 16) != 0,
+               Shifts = (flags & 96) == 96,
+           }.Valid();
+
+    /// <summary>Each option off in turn, then fewer tokens and ids.</summary>
+    public IEnumerable<CallDraw> Simpler()
+    {
+        CallDraw[] simpler =
+        [
+            this with { Element = "double" },
+            this with { Target = "int" },
+            this with { HasMasks = false },
+            this with { Special = 0 },
+            this with { HasWeights = false },
+            this with { IgnoreIndex = null },
+            this with { LabelSmoothing = 0 },
+            this with { ZLossCoefficient = 0 },
+            this with { LogitSoftCap = 0 },
+            this with { Accumulates = false },
+            this with { IsInPlace = false },
+            this with { Repeats = false },
+            this with { Shifts = false },
+            this with { VocabularyStart = null },
+            this with { Threads = 1 },
+            this with { Reduction = LossReduction.Sum, Denominator = null },
+            this with { Coefficient = 1 },
+            this with { Offset = 0 },
+            this with { Rank = 1 },
+            this with { Sequence = (Sequence + 1) / 2 },
+            this with { VocabularySize = (VocabularySize + 1) / 2 },
+        ];
+        return simpler.Where(candidate => candidate != this);
+    }
+
+    /// <summary>Without the options that this entry refuses, alone or together.</summary>
+    public CallDraw Valid() => this with
+    {
+        IsInPlace = IsInPlace && WantsGradient && !Accumulates,
+        Repeats = Repeats && !(IsInPlace && WantsGradient),
+        Shifts = Shifts && IsOverTensors,
+        VocabularyStart = TakesShards ? VocabularyStart : null,
+        LabelSmoothing = Entry == Entry.AddLogSumExps || (TakesShards && VocabularyStart.HasValue) ? 0 : LabelSmoothing,
+    };
+
+    private static Gen<double> OftenOff(Gen<double> on) => Gen.Frequency((1, Gen.Constant(0.0)), (1, on));
+}

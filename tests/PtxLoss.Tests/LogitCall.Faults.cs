@@ -1,0 +1,202 @@
+namespace PtxLosses.Tests;
+
+/// <summary>What can be wrong with a call over logits.</summary>
+public enum Fault
+{
+    LogitsTooShort,
+    TargetsTooMany,
+    TargetsMissing,
+    TargetTooLarge,
+    TargetNegative,
+    VocabularyOfNone,
+    CoefficientNotFinite,
+    LogitsWithoutVocabulary,
+    LogitsNotDense,
+    TargetsOfAnotherShape,
+    GradientTooShort,
+    GradientOfAnotherShape,
+    GradientOverLogits,
+    GradientOverWeights,
+    GradientRowsOverEachOther,
+    AccumulationInPlace,
+    WeightsTooShort,
+    WeightNegative,
+    WeightNaN,
+    Reduction,
+    DenominatorNegative,
+    DenominatorOfNone,
+    LabelSmoothing,
+    ZLossCoefficient,
+    LogitSoftCap,
+    Threads,
+    VocabularyStartNegative,
+    ShardOfALoss,
+    ShardSmoothed,
+    ShardsLoss,
+    ShiftOfSpans,
+    OutputTooShort,
+    OutputsOverlap,
+    LogSumExpTooShort,
+    TokenScaleTooLong,
+    TargetLogitTooLong,
+}
+
+internal sealed partial class LogitCall<TLogit, TTarget>
+{
+    private bool TakesLogits => !_drawn.IsCount && _drawn.Entry != Entry.AddLogSumExps;
+
+    private bool IsOfLoss => !_drawn.IsCount && !_drawn.IsPerToken;
+
+    private bool IsOfTensorsWithGradient => _drawn.Entry == Entry.ComputeOverTensorsWithGradient;
+
+    public override string? Spoil(Fault fault) => fault switch
+    {
+        Fault.TargetTooLarge or Fault.TargetNegative => SpoilTarget(fault == Fault.TargetNegative ? -1 : _vocabularySize),
+        >= Fault.WeightsTooShort and <= Fault.ShiftOfSpans => SpoilOption(fault),
+        Fault.OutputTooShort or Fault.OutputsOverlap => SpoilOutput(fault),
+        Fault.CoefficientNotFinite when IsOfLoss => Set(out _coefficient, double.NaN, "ptxCoefficient"),
+        Fault.LogSumExpTooShort when Has(_knownLogSumExp) => Set(out _knownLogSumExp, _knownLogSumExp[1..], "logSumExp"),
+        Fault.TokenScaleTooLong when Has(_tokenScale) => Set(out _tokenScale, new double[_drawn.Tokens + 1], "tokenScale"),
+        Fault.TargetLogitTooLong when Has(_knownTargetLogit) => Set(out _knownTargetLogit, new double[_drawn.Tokens + 1], "targetLogit"),
+        Fault.AccumulationInPlace when _drawn.WantsGradient && Has(_logits) && !_drawn.Repeats => AccumulateInPlace(),
+        Fault.GradientOverLogits when _drawn.WantsGradient && _vocabularySize > 1 && Has(_logits) => MoveGradientOverLogits(),
+        Fault.GradientOverWeights when typeof(TLogit) == typeof(float) && _drawn.WantsGradient && _drawn.HasWeights && !_drawn.IsPerToken && !_drawn.IsInPlace
+            => MoveWeightsIntoGradient(),
+        _ when _drawn.IsOverTensors => SpoilTensor(fault),
+        _ => SpoilSpan(fault),
+    };
+
+    private string? SpoilSpan(Fault fault) => fault switch
+    {
+        Fault.LogitsTooShort when TakesLogits && Has(_logits) => Set(out _logits, _logits[1..], "logits"),
+        Fault.TargetsTooMany when TakesLogits => Set(out _targets, new TTarget[_drawn.Tokens + 1], "logits"),
+        Fault.TargetsMissing when TakesLogits && Has(_logits) => Set(out _targets, default, "targets"),
+        Fault.VocabularyOfNone when !_drawn.IsCount => Set(out _vocabularySize, -_drawn.Seed, "vocabularySize"),
+        Fault.GradientTooShort when Has(_gradient) => Set(out _gradient, _gradient[1..], "logitsGradient"),
+        _ => null,
+    };
+
+    private string? SpoilTensor(Fault fault)
+    {
+        bool isDense = _vocabularySize == 1;
+        nint[] shape = _logitsLayout.Lengths;
+        return fault switch
+        {
+            Fault.LogitsWithoutVocabulary when TakesLogits => SetLayout(out _logitsLayout, out _logits, [.. shape[..^1], 0], "logits"),
+            Fault.LogitsNotDense when TakesLogits && _vocabularySize > 3 && Has(_logits)
+                => Set(out _logitsLayout, new([.. shape[..^1], shape[^1] / 2], [.. _logitsLayout.Strides[..^1], 2]), "logits"),
+            Fault.TargetsOfAnotherShape when TakesLogits => SetLayout(out _targetsLayout, out _targets, [.. shape[..^1], 1], "targets"),
+            Fault.GradientOfAnotherShape when IsOfTensorsWithGradient
+                => SetLayout(out _gradientLayout, out _gradient, [.. shape[..^1], shape[^1] + 1], "logitsGradient"),
+            Fault.GradientRowsOverEachOther when IsOfTensorsWithGradient && _drawn.Tokens > 1 && !_drawn.IsInPlace
+                => Set(out _gradientLayout, new(shape, [.. new nint[shape.Length - 1], isDense ? 0 : 1]), "logitsGradient"),
+            _ => null,
+        };
+    }
+
+    private string? SpoilTarget(long id)
+    {
+        int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).Where(token => IdOf(token) != Ignored).Select(token => PositionOf(token)!.Value)];
+        id += id == _drawn.IgnoreIndex ? 1 : 0;
+        if (counted.Length == 0 || _drawn.IsCount || _drawn.VocabularyStart > 0 || long.CreateSaturating(TTarget.CreateSaturating(id)) != id)
+        {
+            return null;
+        }
+
+        // A shard of all ids but the first may be followed by one that has any; only negative ones are none.
+        if (_drawn.VocabularyStart != null && id > 0)
+        {
+            return null;
+        }
+
+        long[] ids = [.. _ids];
+        ids[counted[_drawn.Seed % counted.Length]] = id;
+        return Set(out _targets, _memories.ToRead(_targetsLayout.Scatter([.. ids.Select(ToTarget)], default)), "targets");
+    }
+
+    private string? SpoilOption(Fault fault)
+    {
+        float[] spoilt = [.. _weightOf];
+        spoilt.AsSpan(spoilt.Length / 2).Fill(fault == Fault.WeightNaN ? float.NaN : -1e-9f);
+        PtxLossOptions? options = fault switch
+        {
+            Fault.ShiftOfSpans when !_drawn.IsOverTensors => _options with { ShiftTargets = true },
+            _ when _drawn.IsCount => null,
+            Fault.WeightsTooShort => _options with { TokenWeights = new float[_drawn.Tokens == 1 ? 2 : Math.Abs(_drawn.Tokens - 1)] },
+            Fault.WeightNegative or Fault.WeightNaN when CountsLast() => _options with { TokenWeights = _memories.ToRead(spoilt) },
+            Fault.Reduction => _options with { Reduction = (LossReduction)7 },
+            Fault.DenominatorNegative => _options with { Denominator = -1 },
+            Fault.DenominatorOfNone when IsOfLoss && Enumerable.Range(0, _drawn.Tokens).Any(IsRead)
+                => _options with { Reduction = LossReduction.Mean, Denominator = 0 },
+            Fault.LabelSmoothing => _options with { LabelSmoothing = 1 },
+            Fault.ZLossCoefficient => _options with { ZLossCoefficient = double.PositiveInfinity },
+            Fault.LogitSoftCap => _options with { LogitSoftCap = -30 },
+            Fault.Threads => _options with { MaxDegreeOfParallelism = 0 },
+            Fault.VocabularyStartNegative => _options with { VocabularyStart = -1, LabelSmoothing = 0 },
+            Fault.ShardOfALoss when IsOfLoss && !_drawn.TakesShards => _options with { VocabularyStart = 5 },
+            Fault.ShardSmoothed when _drawn.TakesShards && (!_drawn.IsPerToken || _drawn.VocabularyStart > 0) => _options with { LabelSmoothing = 0.1 },
+            _ => null,
+        };
+        if (fault == Fault.ShardsLoss && _drawn.Entry == Entry.Forward && _drawn.VocabularyStart != null && _drawn.Tokens > 0)
+        {
+            return Set(out _loss, new double[_drawn.Tokens], "outputs");
+        }
+
+        return options == null ? null : Set(out _options, options, "options");
+
+        bool CountsLast() => _drawn.Tokens > 0 && Enumerable.Range(0, _drawn.Tokens).Any(token => IdOf(token) != Ignored && PositionOf(token) >= spoilt.Length / 2);
+    }
+
+    private string? SpoilOutput(Fault fault)
+    {
+        if (_drawn.Entry != Entry.Forward || _drawn.Tokens == 0)
+        {
+            return null;
+        }
+
+        return fault == Fault.OutputTooShort
+            ? Set(out _entropy, _memories.ToWrite(new double[_drawn.Tokens + 1]), "outputs.Entropy")
+            : Set(out _entropy, _logSumExp = _memories.ToWrite(new double[_drawn.Tokens]), "outputs.LogSumExp");
+    }
+
+    private string AccumulateInPlace()
+    {
+        _gradient = _logits;
+        _gradientLayout = _logitsLayout;
+        return Set(out _options, _options with { AccumulateGradient = true }, "options");
+    }
+
+    private string MoveGradientOverLogits()
+    {
+        int shift = 1 + (_drawn.Seed % (_vocabularySize - 1));
+        Memory<TLogit> both = _memories.ToWrite((TLogit[])[.. _logits.Span, .. new TLogit[_gradient.Length + shift]]);
+        _logits = both[.._logits.Length];
+        return Set(out _gradient, both.Slice(shift, _gradient.Length), "logitsGradient");
+    }
+
+    private string MoveWeightsIntoGradient()
+    {
+        float[] memory = new float[_gradient.Length + _weightOf.Length];
+        _weightOf.CopyTo(memory, 0);
+        Memory<float> both = _memories.ToWrite(memory);
+        _options = _options with { TokenWeights = both[.._weightOf.Length] };
+        var gradient = (Memory<TLogit>)(object)both.Slice(_weightOf.Length - 1, _gradient.Length);
+        return _drawn.Tokens == 0 ? null! : Set(out _gradient, gradient, "logitsGradient");
+    }
+
+    private bool Has<T>(Memory<T> memory) => !memory.IsEmpty && _drawn.Tokens > 0;
+
+    private static string Set<T>(out T argument, T value, string parameter)
+    {
+        argument = value;
+        return parameter;
+    }
+
+    private string SetLayout<T>(out Layout layout, out Memory<T> memory, nint[] shape, string parameter)
+        where T : unmanaged
+    {
+        layout = new(shape, []);
+        memory = _memories.ToRead(new T[layout.Extent]);
+        return parameter;
+    }
+}

@@ -1,0 +1,378 @@
+using System.Numerics;
+
+namespace PtxLosses.Tests;
+
+/// <summary>A drawn call, with all that it reads and writes in memory of the test's choice.</summary>
+internal abstract class LogitCall
+{
+    public static LogitCall Of(CallDraw drawn, Memories memories)
+    {
+        return drawn.Element switch
+        {
+            "float" => Of<float>(),
+            "double" => Of<double>(),
+            "half" => Of<Half>(),
+            _ => Of<BFloat16>(),
+        };
+
+        LogitCall Of<TLogit>()
+            where TLogit : unmanaged
+            => drawn.Target switch
+            {
+                "int" => new LogitCall<TLogit, int>(drawn, memories),
+                "long" => new LogitCall<TLogit, long>(drawn, memories),
+                "ushort" => new LogitCall<TLogit, ushort>(drawn, memories),
+                _ => new LogitCall<TLogit, sbyte>(drawn, memories),
+            };
+    }
+
+    public abstract void Run();
+
+    /// <summary>Compares with the reference what a run has left behind.</summary>
+    public abstract void Judge();
+
+    /// <summary>Makes the call a bad one: returns the parameter that it must name, or null if the call cannot have this fault.</summary>
+    public abstract string? Spoil(Fault fault);
+}
+
+internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
+    where TLogit : unmanaged
+    where TTarget : unmanaged, IBinaryInteger<TTarget>
+{
+    private const double RlLoss = 0.75;
+    private const long Ignored = -100;
+    private readonly CallDraw _drawn;
+    private readonly Memories _memories;
+    private readonly double[] _exact;
+    private readonly long[] _ids;
+    private readonly float[] _weightOf;
+    private readonly TLogit[] _initial;
+    private readonly TLogit _filler = Logit.FromDouble<TLogit>(42);
+
+    // The arguments.
+    private Memory<TLogit> _logits, _gradient;
+    private Layout _logitsLayout, _targetsLayout, _gradientLayout;
+    private Memory<TTarget> _targets;
+    private Memory<double> _knownLogSumExp, _knownTargetLogit, _tokenScale;
+    private Memory<double> _loss, _logSumExp, _targetLogit, _entropy;
+    private Memory<int> _argMax;
+    private int _vocabularySize;
+    private double _coefficient;
+    private PtxLossOptions _options;
+
+    // What comes back.
+    private PtxLossResult _result;
+    private long _count;
+
+    public LogitCall(CallDraw drawn, Memories memories)
+    {
+        (_drawn, _memories) = (drawn, memories);
+        (_vocabularySize, _coefficient) = (drawn.VocabularySize, drawn.Coefficient);
+        var random = new Random(drawn.Seed);
+        _ids = DrawIds(random);
+        _weightOf = [.. _ids.Select(_ => random.Next(4) == 0 ? 0 : 3 * random.NextSingle())];
+        bool isStrided = drawn.IsOverTensors && drawn.Tokens > 0;
+        Layout dense = Layout.Dense([.. drawn.IsOverTensors ? drawn.Shape : [drawn.Tokens], drawn.VocabularySize]);
+        _logitsLayout = isStrided ? Layout.Draw(random, drawn.Shape, drawn.VocabularySize, drawn.Repeats) : dense;
+        _targetsLayout = isStrided ? Layout.Draw(random, drawn.Shape, 0, repeats: false) : Layout.Dense(drawn.Shape);
+        _gradientLayout = drawn.IsInPlace ? _logitsLayout : isStrided ? Layout.Draw(random, drawn.Shape, drawn.VocabularySize, repeats: false) : dense;
+
+        TLogit[] logits = _logitsLayout.Scatter(DrawLogits(random), Logit.FromDouble<TLogit>(double.NaN));
+        _exact = [.. _logitsLayout.Gather<TLogit>(logits).Select(Logit.ToDouble)];
+        _initial = [.. TestData.Logits(_exact.Length, drawn.Seed + 4, spread: 0.1).Select(x => Logit.FromDouble<TLogit>(x))];
+        _logits = drawn.IsInPlace ? memories.ToWrite(logits) : memories.ToRead(logits);
+        _gradient = drawn.IsInPlace ? _logits : drawn.WantsGradient ? memories.ToWrite(_gradientLayout.Scatter(_initial, _filler)) : default;
+        _targets = memories.ToRead(_targetsLayout.Scatter([.. _ids.Select(ToTarget)], TTarget.CreateSaturating(long.MaxValue)));
+        _options = Options();
+        if (drawn.Entry == Entry.Forward)
+        {
+            _loss = drawn.VocabularyStart is null ? Output(1, -7.0) : default;
+            _logSumExp = Output(2, -7.0);
+            _targetLogit = Output(4, -7.0);
+            _entropy = Output(8, -7.0);
+            _argMax = Output(16, -7);
+        }
+
+        if (drawn.Entry == Entry.Backward)
+        {
+            _knownLogSumExp = memories.ToRead(Expected().LogSumExp);
+            _tokenScale = memories.ToRead(_ids.Select(_ => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5).ToArray());
+        }
+
+        if (drawn.Entry == Entry.AddLogSumExps)
+        {
+            ScalarReference known = Expected();
+            _knownLogSumExp = memories.ToRead(OfTokensThatAreRead(known.LogSumExp));
+            _knownTargetLogit = memories.ToRead(OfTokensThatAreRead(known.TargetLogit));
+        }
+
+        HideWhatIsNotRead();
+
+        double[] OfTokensThatAreRead(double[] values) => [.. values.Select((x, token) => IsRead(token) ? x : double.NaN)];
+    }
+
+    public override void Run()
+    {
+        switch (_drawn.Entry)
+        {
+            case Entry.Compute:
+                _result = PtxLoss.Compute<TLogit, TTarget>(RlLoss, _logits.Span, _targets.Span, _vocabularySize, _coefficient, _options);
+                break;
+            case Entry.ComputeWithGradient:
+                _result = PtxLoss.ComputeWithGradient<TLogit, TTarget>(
+                    RlLoss, _logits.Span, _targets.Span, _vocabularySize, _coefficient, _gradient.Span, _options);
+                break;
+            case Entry.ComputeOverTensors:
+                _result = PtxLoss.Compute<TLogit, TTarget>(RlLoss, _logitsLayout.Over(_logits), _targetsLayout.Over(_targets), _coefficient, _options);
+                break;
+            case Entry.ComputeOverTensorsWithGradient:
+                _result = PtxLoss.ComputeWithGradient<TLogit, TTarget>(
+                    RlLoss, _logitsLayout.Over(_logits), _targetsLayout.Over(_targets), _coefficient, _gradientLayout.Over(_gradient), _options);
+                break;
+            case Entry.CountTokens:
+                _count = PtxLoss.CountTokens<TTarget>(_targets.Span, _options);
+                break;
+            case Entry.CountTokensOfTensor:
+                _count = PtxLoss.CountTokens<TTarget>(_targetsLayout.Over(_targets), _options);
+                break;
+            case Entry.Forward:
+                CrossEntropy.Forward<TLogit, TTarget>(_logits.Span, _targets.Span, _vocabularySize, Outputs(), _options);
+                break;
+            case Entry.Backward:
+                CrossEntropy.Backward<TLogit, TTarget>(
+                    _logits.Span, _targets.Span, _vocabularySize, _knownLogSumExp.Span, _tokenScale.Span, _gradient.Span, _options);
+                break;
+            default:
+                _result = Accumulate().ToResult(RlLoss, _coefficient);
+                break;
+        }
+    }
+
+    private PtxLossAccumulator Accumulate()
+    {
+        var accumulator = new PtxLossAccumulator();
+        if (_drawn.Entry == Entry.Add)
+        {
+            accumulator.Add<TLogit, TTarget>(_logits.Span, _targets.Span, _vocabularySize, _options);
+        }
+        else
+        {
+            accumulator.Add<TTarget>(_targets.Span, _vocabularySize, _knownLogSumExp.Span, _knownTargetLogit.Span, _options);
+        }
+
+        return accumulator;
+    }
+
+    public override void Judge()
+    {
+        _memories.Reveal();
+        ScalarReference expected = Expected();
+        if (_drawn.IsCount)
+        {
+            _count.Should().Be(expected.TokenCount);
+        }
+        else if (!_drawn.IsPerToken)
+        {
+            Bounds.Of<TLogit>().CheckLosses(_result, expected, _coefficient, _options);
+        }
+
+        if (_drawn.Entry == Entry.Forward)
+        {
+            JudgeOutputs(expected);
+        }
+
+        if (_drawn.WantsGradient)
+        {
+            JudgeGradient(expected);
+        }
+    }
+
+    private void JudgeOutputs(ScalarReference expected)
+    {
+        Bounds bounds = Bounds.Of<TLogit>();
+        double sum = _drawn.LogitSoftCap == 0 ? bounds.Sum : 3 * bounds.Sum;
+        long start = _drawn.VocabularyStart ?? 0;
+        Judge(_loss, expected.Loss, x => sum * Math.Max(1, Math.Abs(x) / 100));
+        Judge(_logSumExp, expected.LogSumExp, x => sum * Math.Max(1, Math.Abs(x) / 100));
+        Judge(_targetLogit, expected.TargetLogit, x => 1e-13 * (1 + Math.Abs(x)));
+        Judge(
+            _entropy,
+            [.. expected.Entropy.Select((x, token) => double.IsFinite(expected.LogSumExp[token]) ? x : double.NaN)],
+            _ => bounds.Entropy);
+        for (int token = 0; token < _argMax.Length; token++)
+        {
+            // Capped logits may be equal where the logits are not.
+            long id = _argMax.Span[token] - start;
+            bool isIgnored = expected.ArgMax[token] < 0;
+            (isIgnored ? _argMax.Span[token] == -1 : id == expected.ArgMax[token] || (_drawn.LogitSoftCap > 0 && IsLargest(token, id)))
+                .Should().BeTrue("the largest logit of token {0} is {1}, not {2}", token, expected.ArgMax[token], id);
+        }
+
+        void Judge(ReadOnlyMemory<double> actual, double[] values, Func<double, double> tolerance)
+        {
+            if (!actual.IsEmpty)
+            {
+                Closeness.ShouldBeClose(actual.ToArray(), values, i => tolerance(values[i]));
+            }
+        }
+    }
+
+    private bool IsLargest(int token, long id)
+    {
+        ReadOnlySpan<double> row = _exact.AsSpan(token * _drawn.VocabularySize, _drawn.VocabularySize);
+        foreach (double logit in row)
+        {
+            if (!(row[(int)id] >= logit))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private void JudgeGradient(ScalarReference expected)
+    {
+        Bounds bounds = Bounds.Of<TLogit>();
+        double[] scales = [.. Enumerable.Range(0, _drawn.Tokens).Select(token => ScaleOf(token, expected))];
+        double[] gradient = [.. expected.Gradient.Select((g, i) =>
+        {
+            int token = i / _drawn.VocabularySize;
+            double ofToken = _drawn.Entry != Entry.Backward ? g : scales[token] == 0 ? 0 : g * scales[token];
+            return ofToken + (_drawn.Accumulates ? Logit.ToDouble(_initial[i]) : 0);
+        })];
+        Closeness.ShouldBeClose(
+            [.. _gradientLayout.Gather<TLogit>(_gradient).Select(Logit.ToDouble)],
+            gradient,
+            i =>
+            {
+                (int token, int id) = Math.DivRem(i, _drawn.VocabularySize);
+                double size = Math.Abs(gradient[i]) + (_drawn.Accumulates ? 2 * Math.Abs(Logit.ToDouble(_initial[i])) : 0);
+                return bounds.OfGradient(
+                    _exact[i], id == IdOf(token), expected.LogSumExp[token], scales[token], size, _drawn.VocabularySize, _options);
+            });
+        TLogit filler = _drawn.IsInPlace ? Logit.FromDouble<TLogit>(double.NaN) : _filler;
+        (!_drawn.IsOverTensors || _gradientLayout.GapsAre<TLogit>(_gradient, filler)).Should().BeTrue("gaps are left alone");
+    }
+
+    /// <summary>What the loss of a token counts.</summary>
+    private double ScaleOf(int token, ScalarReference expected)
+        => _drawn.Entry == Entry.Backward
+            ? _tokenScale.Span[token]
+            : expected.GradientScale * (_drawn.HasWeights && PositionOf(token) is { } position ? _weightOf[position] : 1);
+
+    private ScalarReference Expected()
+    {
+        PtxLossOptions options = _options with { IgnoreIndex = (int)Ignored };
+        if (_drawn.IsPerToken)
+        {
+            options = options with { Reduction = LossReduction.Sum, Denominator = null, TokenWeights = default };
+        }
+
+        return ScalarReference.Compute<double, long>(
+            RlLoss, _exact, _ids, _drawn.VocabularySize, _drawn.IsPerToken ? 1 : _coefficient, options, _drawn.Sequence);
+    }
+
+    private long[] DrawIds(Random random)
+    {
+        long start = _drawn.VocabularyStart ?? 0;
+        long ids = Math.Min(_drawn.VocabularySize, long.CreateSaturating(TTarget.CreateSaturating(long.MaxValue)) - start);
+        bool canIgnore = _drawn.IgnoreIndex is { } index && long.CreateSaturating(TTarget.CreateSaturating(index)) == index;
+        return
+        [
+            .. Enumerable.Range(0, _drawn.Tokens).Select(_ =>
+            {
+                long id = random.NextInt64(ids);
+                return (canIgnore && random.Next(5) == 0) || id + start == _drawn.IgnoreIndex ? Ignored : id;
+            }),
+        ];
+    }
+
+    private TTarget ToTarget(long id)
+        => TTarget.CreateTruncating(id == Ignored ? _drawn.IgnoreIndex!.Value : id + (_drawn.VocabularyStart ?? 0));
+
+    private TLogit[] DrawLogits(Random random)
+    {
+        int vocabularySize = _drawn.VocabularySize;
+        float[] logits = TestData.Logits(_drawn.Tokens * vocabularySize, _drawn.Seed, _drawn.Spread, _drawn.Offset);
+        if (_drawn.HasMasks)
+        {
+            logits = [.. logits.Select(x => random.Next(8) == 0 ? float.NegativeInfinity : x)];
+        }
+
+        if (_drawn.Special != 0 && _drawn.Tokens > 0)
+        {
+            Span<float> row = logits.AsSpan(random.Next(_drawn.Tokens) * vocabularySize, vocabularySize);
+            (float.IsNegativeInfinity(_drawn.Special) ? row : row.Slice(random.Next(vocabularySize), 1)).Fill(_drawn.Special);
+        }
+
+        for (int token = 0; token < _drawn.Tokens && !_drawn.Repeats; token++)
+        {
+            if (!IsRead(token))
+            {
+                logits.AsSpan(token * vocabularySize, vocabularySize).Fill(float.NaN);
+            }
+        }
+
+        return [.. logits.Select(x => Logit.FromDouble<TLogit>(x))];
+    }
+
+    /// <summary>Where the target of a token stands, and its weight; null at the end of a sequence whose targets are shifted.</summary>
+    private int? PositionOf(int token)
+        => !_drawn.Shifts ? token : (token + 1) % _drawn.Sequence == 0 ? null : token + 1;
+
+    private long IdOf(int token) => PositionOf(token) is { } position ? _ids[position] : Ignored;
+
+    private bool IsRead(int token)
+        => IdOf(token) != Ignored && (_drawn.IsPerToken || !_drawn.HasWeights || _weightOf[PositionOf(token)!.Value] > 0);
+
+    private void HideWhatIsNotRead()
+    {
+        foreach (int token in Enumerable.Range(0, _drawn.Repeats ? 0 : _drawn.Tokens).Where(token => _drawn.IsCount || _drawn.Entry == Entry.AddLogSumExps || !IsRead(token)))
+        {
+            if (!_drawn.IsInPlace)
+            {
+                Hide(_logitsLayout, _logits);
+            }
+
+            if (_drawn.Accumulates && _drawn.WantsGradient)
+            {
+                Hide(_gradientLayout, _gradient);
+            }
+
+            void Hide(Layout layout, Memory<TLogit> memory)
+                => _memories.Hide<TLogit>(memory.Slice(layout.Places().ElementAt(token * _drawn.VocabularySize), _drawn.VocabularySize));
+        }
+    }
+
+    private PtxLossOptions Options()
+    {
+        var options = new PtxLossOptions
+        {
+            IgnoreIndex = _drawn.IgnoreIndex,
+            LabelSmoothing = _drawn.LabelSmoothing,
+            ZLossCoefficient = _drawn.ZLossCoefficient,
+            LogitSoftCap = _drawn.LogitSoftCap,
+            TokenWeights = _drawn.HasWeights ? _memories.ToRead(_weightOf) : default,
+            Reduction = _drawn.Reduction,
+            Denominator = _drawn.Denominator,
+            AccumulateGradient = _drawn.Accumulates,
+            ShiftTargets = _drawn.Shifts,
+            MaxDegreeOfParallelism = _drawn.Threads,
+        };
+        return _drawn.VocabularyStart is { } start ? options with { VocabularyStart = start } : options;
+    }
+
+    private Memory<T> Output<T>(int bit, T filler)
+        where T : unmanaged
+        => (_drawn.Outputs & bit) != 0 ? _memories.ToWrite(Enumerable.Repeat(filler, _drawn.Tokens).ToArray()) : default;
+
+    private CrossEntropyOutputs Outputs() => new()
+    {
+        Loss = _loss.Span,
+        LogSumExp = _logSumExp.Span,
+        TargetLogit = _targetLogit.Span,
+        Entropy = _entropy.Span,
+        ArgMax = _argMax.Span,
+    };
+}
