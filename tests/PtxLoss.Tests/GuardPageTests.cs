@@ -1,5 +1,3 @@
-using System.Numerics.Tensors;
-
 namespace PtxLosses.Tests;
 
 /// <summary>No read or write outside the spans, at either end, for any length of a row: it would end the test process.</summary>
@@ -50,106 +48,107 @@ public class GuardPageTests
         }
     }
 
-    [Fact]
-    public void Every_public_call_stays_inside()
-    {
-        if (!GuardedMemory<float>.IsSupported)
-        {
-            return;
-        }
+    /// <summary>What changes how a call reads or writes.</summary>
+    private static readonly (string Name, Func<CallDraw, CallDraw> Of)[] _variations =
+    [
+        ("plain", call => call),
+        ("in place", call => call with { IsInPlace = true }),
+        ("smoothed", call => call with { LabelSmoothing = 0.1 }),
+        ("capped", call => call with { LogitSoftCap = 30 }),
+        ("capped, in place", call => call with { LogitSoftCap = 30, IsInPlace = true }),
+        ("accumulated", call => call with { Accumulates = true }),
+        ("weighed, with a z-loss", call => call with { HasWeights = true, ZLossCoefficient = 1e-4, Accumulates = true }),
+        ("masked", call => call with { HasMasks = true, LabelSmoothing = 0.1 }),
+        ("one that is no number", call => call with { Special = float.NaN }),
+        ("a shard", call => call with { VocabularyStart = 20 }),
+        ("shifted, of three dimensions", call => call with { Shifts = true, Rank = 3, Batch = 2, Sequence = 2, HasWeights = true }),
+        ("log-sum-exps only", call => call with { Outputs = 2 }),
+        ("all cores", call => call with { Threads = -1, VocabularySize = 13 * call.VocabularySize }),
+    ];
 
-        foreach ((int tokens, int vocabularySize) in new[] { (1, 1), (3, 7), (2, 257), (5, 1025), (2, 40_000) })
+    public static TheoryData<Entry, string> Entries
+    {
+        get
         {
-            float[] values = TestData.Logits(tokens * vocabularySize, seed: tokens);
-            foreach (bool atEnd in new[] { false, true })
+            var data = new TheoryData<Entry, string>();
+            foreach (Entry entry in Enum.GetValues<Entry>())
             {
-                using var logits = new GuardedMemory<float>(values, atEnd);
-                using var gradient = new GuardedMemory<float>(values, atEnd);
-                using var targets = new GuardedMemory<int>(TestData.Targets(tokens, vocabularySize, seed: 2), atEnd);
-                using var loss = new GuardedMemory<double>(new double[tokens], atEnd);
-                using var logSumExp = new GuardedMemory<double>(new double[tokens], atEnd);
-                using var targetLogit = new GuardedMemory<double>(new double[tokens], atEnd);
-                using var entropy = new GuardedMemory<double>(new double[tokens], atEnd);
-                using var argMax = new GuardedMemory<int>(new int[tokens], atEnd);
-                var outputs = new CrossEntropyOutputs
+                foreach (string element in new[] { "float", "double", "half", "bfloat16" })
                 {
-                    Loss = loss.Span,
-                    LogSumExp = logSumExp.Span,
-                    TargetLogit = targetLogit.Span,
-                    Entropy = entropy.Span,
-                    ArgMax = argMax.Span,
-                };
-
-                PtxLoss.Compute(1, logits.Span, targets.Span, vocabularySize, 0.1);
-                PtxLoss.ComputeWithGradient(1, logits.Span, targets.Span, vocabularySize, 0.1, gradient.Span);
-                CrossEntropy.Forward(logits.Span, targets.Span, vocabularySize, outputs);
-                CrossEntropy.Backward(logits.Span, targets.Span, vocabularySize, logSumExp.Span, entropy.Span, gradient.Span);
-                PtxLoss.CountTokens(targets.Span);
-                PtxLoss.ComputeWithGradient(1, logits.Span, targets.Span, vocabularySize, 0.1, logits.Span);
+                    data.Add(entry, element);
+                }
             }
+
+            return data;
         }
     }
 
-    [Fact]
-    public void Tensors_end_with_their_last_row()
+    /// <summary>
+    /// Nor a write to what is only read, nor a read of the logits of tokens that count nowhere. What is right all the same is judged by
+    /// the way.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Entries))]
+    public void Every_call_stays_inside(Entry entry, string element)
     {
         if (!GuardedMemory<float>.IsSupported)
         {
             return;
         }
 
-        foreach (int vocabularySize in new[] { 1, 7, 257, 1025, 40_000 })
+        foreach ((string name, Func<CallDraw, CallDraw> of) in _variations)
         {
-            int stride = vocabularySize + 3;
-            nint[] lengths = [2, 3, vocabularySize], strides = [3 * stride, stride, vocabularySize == 1 ? 0 : 1];
-            float[] values = TestData.Logits((5 * stride) + vocabularySize, seed: vocabularySize);
-            foreach (bool atEnd in new[] { false, true })
+            foreach (int vocabularySize in new[] { 1, 7, 257, 1025, 5003 })
             {
-                using var logits = new GuardedMemory<float>(values, atEnd);
-                using var gradient = new GuardedMemory<float>(values, atEnd);
-                using var targets = new GuardedMemory<int>(new int[13], atEnd);
-                var logitsTensor = new TensorSpan<float>(logits.Span, lengths, strides);
-                var targetsTensor = new ReadOnlyTensorSpan<int>(targets.Span, [2, 3], [8, 2]);
-                var options = new PtxLossOptions { ShiftTargets = atEnd };
-
-                PtxLoss.ComputeWithGradient(
-                    1, logitsTensor, targetsTensor, 0.1, new TensorSpan<float>(gradient.Span, lengths, strides), options);
-                PtxLoss.ComputeWithGradient(1, logitsTensor, targetsTensor, 0.1, logitsTensor, options);
-                PtxLoss.CountTokens(targetsTensor, options);
+                var drawn = new CallDraw(entry, element, "long", vocabularySize, Seed: name.Length + vocabularySize) { Sequence = 5 };
+                foreach (bool atEnd in new[] { false, true })
+                {
+                    using var memories = new GuardedMemories(atEnd);
+                    var call = LogitCall.Of(of(drawn).Valid(), memories);
+                    call.Run();
+                    call.Judge();
+                }
             }
         }
     }
 
-    [Fact]
-    public void Hidden_states_and_all_that_goes_with_them_end_with_their_last_row()
+    [Theory]
+    [InlineData(1, 2, 2)]
+    [InlineData(13, 17, 33)]
+    [InlineData(25, 400, 65)]
+    [InlineData(7, 64, 1003)]
+    [InlineData(6, 2500, 40)] // some pages for each hidden state: those that do not count are not read
+    public void Calls_from_hidden_states_stay_inside(int tokens, int hiddenSize, int vocabularySize)
     {
         if (!GuardedMemory<float>.IsSupported)
         {
             return;
         }
 
-        foreach ((int tokens, int hiddenSize, int vocabularySize) in new[] { (1, 2, 2), (13, 17, 33), (25, 400, 65), (7, 64, 1003) })
+        foreach ((bool atEnd, bool hasOptions, int gap) in new[] { (false, false, 0), (true, false, 3), (false, true, 3), (true, true, 0) })
         {
-            foreach (bool atEnd in new[] { false, true })
+            using var memories = new GuardedMemories(atEnd);
+            float[] tokenWeights = [.. Enumerable.Range(0, tokens).Select(token => token % 3 == 1 ? 0 : 0.5f)];
+            var plain = new PtxLossOptions { MaxDegreeOfParallelism = atEnd ? -1 : 1 };
+            var problem = new HeadProblem(tokens, hiddenSize, vocabularySize, seed: tokens, hasOptions)
             {
-                using var hidden = Matrix(tokens);
-                using var hiddenGradient = Matrix(tokens);
-                using var weight = Matrix(vocabularySize);
-                using var weightGradient = Matrix(vocabularySize);
-                using var bias = new GuardedMemory<float>(new float[vocabularySize], atEnd);
-                using var biasGradient = new GuardedMemory<float>(new float[vocabularySize], atEnd);
-                using var targets = new GuardedMemory<int>(new int[tokens], atEnd);
+                Memories = memories,
+                Gap = gap,
+                Targets = [.. Enumerable.Range(0, tokens).Select(token => token % 3 == 2 ? -100 : token % vocabularySize)],
+                Options = !hasOptions ? plain : plain with
+                {
+                    TokenWeights = memories.ToRead(tokenWeights),
+                    LabelSmoothing = 0.1,
+                    LogitSoftCap = 30,
+                    ZLossCoefficient = 1e-4,
+                    AccumulateGradient = true,
+                },
+            };
 
-                PtxLoss.ComputeFromHiddenWithGradient<int>(
-                    0, Rows(hidden, tokens), Rows(weight, vocabularySize), targets.Span, 1,
-                    Rows(hiddenGradient, tokens), Rows(weightGradient, vocabularySize), null, bias.Span, biasGradient.Span);
+            PtxLossResult result = problem.WithGradient().Result;
 
-                GuardedMemory<float> Matrix(int rows)
-                    => new(TestData.Logits(((rows - 1) * (hiddenSize + 3)) + hiddenSize, seed: rows, spread: 1), atEnd);
-            }
-
-            TensorSpan<float> Rows(GuardedMemory<float> memory, int rows)
-                => new(memory.Span, [rows, hiddenSize], [rows == 1 ? 0 : hiddenSize + 3, 1]);
+            problem.Loss().Should().Be(result);
+            result.LanguageModelLoss.ShouldBeTheLoss(problem.Expected().LanguageModelLoss);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 
 namespace PtxLosses.Tests;
@@ -6,30 +7,32 @@ namespace PtxLosses.Tests;
 /// Memory between two pages that cannot be touched: a read or write in front of the span or behind it ends the process. The span
 /// ends right at the page behind it, or starts right at the one before.
 /// </summary>
-internal sealed unsafe class GuardedMemory<T> : IDisposable
+internal sealed unsafe class GuardedMemory<T> : MemoryManager<T>
     where T : unmanaged
 {
-    private const int None = 0, ReadWrite = 3, Private = 2, Anonymous = 0x20;
+    private const int None = 0, Read = 1, ReadWrite = 3, Private = 2, Anonymous = 0x20;
+    private static readonly nint _page = Environment.SystemPageSize;
     private readonly nint _memory;
-    private readonly nuint _size;
+    private readonly nint _size;
     private readonly T* _start;
     private readonly int _length;
 
     public GuardedMemory(ReadOnlySpan<T> values, bool atEnd)
     {
-        nuint page = (nuint)Environment.SystemPageSize;
-        nuint bytes = (nuint)(values.Length * sizeof(T));
-        nuint inner = Math.Max(1, (bytes + page - 1) / page) * page;
-        _size = inner + (2 * page);
-        _memory = Pages.mmap(0, _size, ReadWrite, Private | Anonymous, -1, 0);
-        if (_memory == -1 || Pages.mprotect(_memory, page, None) != 0 || Pages.mprotect(_memory + (nint)(page + inner), page, None) != 0)
+        nint bytes = values.Length * sizeof(T);
+        nint inner = Math.Max(1, (bytes + _page - 1) / _page) * _page;
+        _size = inner + (2 * _page);
+        _memory = Pages.mmap(0, (nuint)_size, ReadWrite, Private | Anonymous, -1, 0);
+        if (_memory == -1)
         {
             throw new InvalidOperationException($"No guarded memory: error {Marshal.GetLastPInvokeError()}.");
         }
 
-        _start = (T*)(_memory + (nint)page + (atEnd ? (nint)(inner - bytes) : 0));
+        _start = (T*)(_memory + _page + (atEnd ? inner - bytes : 0));
         _length = values.Length;
         values.CopyTo(Span);
+        Protect(_memory, _page, None);
+        Protect(_memory + _page + inner, _page, None);
     }
 
     /// <summary>Guard pages are made by mmap and mprotect with Linux's constants.</summary>
@@ -37,7 +40,38 @@ internal sealed unsafe class GuardedMemory<T> : IDisposable
 
     public Span<T> Span => new(_start, _length);
 
-    public void Dispose() => _ = Pages.munmap(_memory, _size);
+    public override Span<T> GetSpan() => Span;
+
+    /// <summary>From now on a write ends the process as well.</summary>
+    public void MakeReadOnly() => Protect(_memory + _page, _size - (2 * _page), Read);
+
+    /// <summary>From now on so does a read of some of the elements: of those on pages that have no others.</summary>
+    public void Hide(int start, int length)
+    {
+        nint first = ((nint)(_start + start) + _page - 1) / _page * _page, end = (nint)(_start + start + length) / _page * _page;
+        if (first < end)
+        {
+            Protect(first, end - first, None);
+        }
+    }
+
+    public override MemoryHandle Pin(int elementIndex = 0) => new(_start + elementIndex);
+
+    public override void Unpin()
+    {
+    }
+
+    public void Dispose() => Dispose(disposing: true);
+
+    protected override void Dispose(bool disposing) => _ = Pages.munmap(_memory, (nuint)_size);
+
+    private static void Protect(nint address, nint bytes, int protection)
+    {
+        if (Pages.mprotect(address, (nuint)bytes, protection) != 0)
+        {
+            throw new InvalidOperationException($"No protected memory: error {Marshal.GetLastPInvokeError()}.");
+        }
+    }
 }
 
 internal static partial class Pages

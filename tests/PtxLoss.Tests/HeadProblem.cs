@@ -1,10 +1,10 @@
-using System.Numerics.Tensors;
-
 namespace PtxLosses.Tests;
 
 /// <summary>Hidden states and the weight of a last layer, with what the reference says of the logits they make.</summary>
 internal sealed class HeadProblem
 {
+    private const float BetweenRows = 77;
+
     public HeadProblem(int tokens, int hiddenSize, int vocabularySize, int seed, bool hasBias = false)
     {
         (Tokens, HiddenSize, VocabularySize) = (tokens, hiddenSize, vocabularySize);
@@ -66,31 +66,44 @@ internal sealed class HeadProblem
     public ScalarReference Expected()
         => ScalarReference.Compute<double, int>(0.5, Logits(), Targets, VocabularySize, Coefficient, Options);
 
+    /// <summary>Where everything lies.</summary>
+    public Memories Memories { get; init; } = new ArrayMemories();
+
+    private Layout OfTokens => Rows(Tokens);
+
+    private Layout OfVocabulary => Rows(VocabularySize);
+
     public PtxLossResult Loss()
         => PtxLoss.ComputeFromHidden<int>(
             0.5,
-            new ReadOnlyTensorSpan<float>(Spread(Hidden), [Tokens, HiddenSize], Strides(Tokens)),
-            new ReadOnlyTensorSpan<float>(Spread(Weight), [VocabularySize, HiddenSize], Strides(VocabularySize)),
-            Targets,
+            OfTokens.Over(PlaceHidden()),
+            OfVocabulary.Over(PlaceWeight()),
+            Memories.ToRead(Targets).Span,
             Coefficient,
             Options,
-            Bias);
+            Memories.ToRead(Bias).Span);
 
     public Gradients WithGradient(float initial = 0)
     {
-        float[] hidden = Spread(Filled(Hidden.Length, initial)), weight = Spread(Filled(Weight.Length, initial)), bias = Filled(VocabularySize, initial);
+        Memory<float> hidden = Place(OfTokens, Filled(Hidden.Length)), weight = Place(OfVocabulary, Filled(Weight.Length));
+        Memory<float> bias = Memories.ToWrite(Filled(VocabularySize));
         PtxLossResult result = PtxLoss.ComputeFromHiddenWithGradient<int>(
             0.5,
-            new ReadOnlyTensorSpan<float>(Spread(Hidden), [Tokens, HiddenSize], Strides(Tokens)),
-            new ReadOnlyTensorSpan<float>(Spread(Weight), [VocabularySize, HiddenSize], Strides(VocabularySize)),
-            Targets,
+            OfTokens.Over(PlaceHidden()),
+            OfVocabulary.Over(PlaceWeight()),
+            Memories.ToRead(Targets).Span,
             Coefficient,
-            new TensorSpan<float>(hidden, [Tokens, HiddenSize], Strides(Tokens)),
-            new TensorSpan<float>(weight, [VocabularySize, HiddenSize], Strides(VocabularySize)),
+            OfTokens.Over(hidden),
+            OfVocabulary.Over(weight),
             Options,
-            Bias,
-            bias);
-        return new(result, Gather(hidden), Gather(weight), bias);
+            Memories.ToRead(Bias).Span,
+            bias.Span);
+        Memories.Reveal();
+        (OfTokens.GapsAre<float>(hidden, BetweenRows) && OfVocabulary.GapsAre<float>(weight, BetweenRows)).Should().BeTrue("gaps are left alone");
+        return new(result, OfTokens.Gather<float>(hidden), OfVocabulary.Gather<float>(weight), bias.ToArray());
+
+        float[] Filled(int length) => [.. Enumerable.Repeat(initial, length)];
+        Memory<float> Place(Layout layout, float[] values) => Memories.ToWrite(layout.Scatter(values, BetweenRows));
     }
 
     /// <summary>The gradients, in double, that follow from those of the logits; and, of the same shape, what their errors are in proportion to.</summary>
@@ -146,29 +159,24 @@ internal sealed class HeadProblem
         return logits;
     }
 
-    /// <summary>Tensors want 0 where there is nothing to stride to.</summary>
-    private nint[] Strides(int rows) => [rows == 1 ? 0 : HiddenSize + Gap, HiddenSize == 1 ? 0 : 1];
+    private Memory<float> PlaceWeight() => Memories.ToRead(OfVocabulary.Scatter(Weight, BetweenRows));
 
-    private static float[] Filled(int length, float value) => [.. Enumerable.Repeat(value, length)];
-
-    private float[] Spread(float[] matrix)
+    private Memory<float> PlaceHidden()
     {
-        const float betweenRows = 77;
-        int rows = matrix.Length / HiddenSize;
-        float[] spread = Filled(rows * (HiddenSize + Gap), betweenRows);
-        for (int row = 0; row < rows; row++)
+        Memory<float> hidden = Memories.ToRead(OfTokens.Scatter(Hidden, BetweenRows));
+        for (int token = 0; token < Tokens; token++)
         {
-            matrix.AsSpan(row * HiddenSize, HiddenSize).CopyTo(spread.AsSpan(row * (HiddenSize + Gap)));
+            if (Targets[token] == Options.IgnoreIndex || (!Options.TokenWeights.IsEmpty && Options.TokenWeights.Span[token] == 0))
+            {
+                Memories.Hide<float>(hidden.Slice(token * (HiddenSize + Gap), HiddenSize));
+            }
         }
 
-        return spread;
+        return hidden;
     }
 
-    private float[] Gather(float[] spread)
-    {
-        spread.Where((_, i) => i % (HiddenSize + Gap) >= HiddenSize).Should().NotContain(x => x != 77, "gaps are left alone");
-        return [.. spread.Where((_, i) => i % (HiddenSize + Gap) < HiddenSize)];
-    }
+    /// <summary>Tensors want 0 where there is nothing to stride to.</summary>
+    private Layout Rows(int rows) => new([rows, HiddenSize], [rows == 1 ? 0 : HiddenSize + Gap, HiddenSize == 1 ? 0 : 1]);
 
     public sealed record Gradients(PtxLossResult Result, float[] Hidden, float[] Weight, float[] Bias)
     {

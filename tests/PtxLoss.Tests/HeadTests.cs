@@ -16,6 +16,7 @@ public class HeadTests
         public double ZLossCoefficient { get; init; }
         public double LogitSoftCap { get; init; }
         public LossReduction Reduction { get; init; }
+        public double? Denominator { get; init; }
         public bool HasBias { get; init; }
         public bool HasMasks { get; init; }
         public bool HasWeights { get; init; }
@@ -38,6 +39,7 @@ public class HeadTests
                     ZLossCoefficient = ZLossCoefficient,
                     LogitSoftCap = LogitSoftCap,
                     Reduction = Reduction,
+                    Denominator = Denominator,
                     AccumulateGradient = Accumulates,
                     TokenWeights = HasWeights ? Enumerable.Range(0, Tokens).Select(_ => random.Next(4) == 0 ? 0 : random.NextSingle()).ToArray() : null,
                     MaxScratchBytes = IsTight ? HeadScratch.Needed(1, VocabularySize, HiddenSize) : Ample,
@@ -321,6 +323,7 @@ public class HeadTests
            from cap in Gen.Elements(0.0, 0, 2, 30)
            from threads in Gen.Elements(2, 3, 7, -1)
            from gap in Gen.Elements(0, 0, 5)
+           from denominator in Gen.Elements<double?>(null, null, 7.5)
            from flags in Gen.Choose(0, 63)
            select new Draw(tokens, hiddenSize, vocabularySize, seed)
            {
@@ -330,6 +333,7 @@ public class HeadTests
                LogitSoftCap = cap,
                Threads = threads,
                Gap = gap,
+               Denominator = denominator,
                HasBias = (flags & 1) != 0,
                HasMasks = (flags & 2) != 0,
                HasWeights = (flags & 4) != 0,
@@ -351,6 +355,7 @@ public class HeadTests
             failed with { ZLossCoefficient = 0 },
             failed with { LogitSoftCap = 0 },
             failed with { Gap = 0 },
+            failed with { Denominator = null },
             failed with { Coefficient = 1 },
             failed with { Reduction = LossReduction.Sum },
             failed with { HiddenSize = (failed.HiddenSize + 1) / 2 },
