@@ -17,7 +17,7 @@ public class AccumulatorTests
     public void Any_split_of_a_batch_gives_its_loss_and_the_very_bits_of_its_gradient()
         => Check.One(Config.QuickThrowOnFailure.WithMaxTest(200), Prop.ForAll(Arb.From(Draws()), Holds));
 
-    private static void Holds(Draw drawn)
+    internal static void Holds(Draw drawn)
     {
         const int vocabularySize = 300;
         const double rlLoss = 1.5, coefficient = 0.3;
@@ -257,7 +257,7 @@ public class AccumulatorTests
     private static void Refuses(Action call, string message, string parameter)
         => call.Should().Throw<ArgumentException>().WithMessage(message).WithParameterName(parameter);
 
-    private static Gen<Draw> Draws()
+    internal static Gen<Draw> Draws()
         => from tokens in Gen.Choose(0, 12)
            from ends in Gen.ListOf(Gen.Choose(0, tokens))
            from replicas in Gen.Choose(1, 3)

@@ -276,7 +276,7 @@ public class HeadTests
         (end - start + line - 1).Should().BeLessThanOrEqualTo(scratch.Bytes);
     }
 
-    private static void Holds(Draw drawn)
+    internal static void Holds(Draw drawn)
     {
         HeadProblem problem = drawn.Problem(threads: 1);
         const float initial = 0.25f;
@@ -312,7 +312,7 @@ public class HeadTests
                 i => (4 * slope * logit * magnitudes[i]) + (Math.Pow(2, -20) * (added + Math.Abs(gradient[i]))) + 1e-37);
     }
 
-    private static Gen<Draw> Cases()
+    internal static Gen<Draw> Cases()
         => from tokens in Gen.Choose(1, 40)
            from hiddenSize in Gen.Elements(1, 3, 16, 33, 64, 400)
            from vocabularySize in Gen.Frequency((5, Gen.Choose(1, 40)), (3, Gen.Choose(41, 1500)))

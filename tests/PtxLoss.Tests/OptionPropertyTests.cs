@@ -62,7 +62,7 @@ public class OptionPropertyTests
     public void Every_case_matches_the_reference_and_has_the_same_bits_on_more_threads_and_in_place()
         => Check.One(Config.QuickThrowOnFailure.WithMaxTest(300), Prop.ForAll(Arb.From(Cases(), Shrink), Holds));
 
-    private static void Holds(Draw drawn)
+    internal static void Holds(Draw drawn)
     {
         switch (drawn.Element)
         {
@@ -117,7 +117,7 @@ public class OptionPropertyTests
             });
     }
 
-    private static Gen<Draw> Cases()
+    internal static Gen<Draw> Cases()
         => from element in Gen.Elements("float", "float", "double", "half", "bfloat16")
            from kernel in Gen.Choose(0, 3)
            from tokens in Gen.Choose(1, 6)

@@ -28,7 +28,7 @@ public class ShardTests
     public void Any_slices_give_the_loss_and_gradient_of_whole_rows()
         => Check.One(Config.QuickThrowOnFailure.WithMaxTest(200), Prop.ForAll(Arb.From(Draws()), Holds));
 
-    private static void Holds(Draw drawn)
+    internal static void Holds(Draw drawn)
     {
         switch (drawn.Element)
         {
@@ -306,7 +306,7 @@ public class ShardTests
     private static void Refuses(Action call, string message, string parameter)
         => call.Should().Throw<ArgumentException>().WithMessage(message).WithParameterName(parameter);
 
-    private static Gen<Draw> Draws()
+    internal static Gen<Draw> Draws()
         => from element in Gen.Elements("float", "float", "double", "half", "bfloat16")
            from tokens in Gen.Choose(1, 6)
            from vocabularySize in Gen.Frequency((5, Gen.Choose(2, 40)), (5, Gen.Choose(41, 3000)), (1, Gen.Choose(40_000, 70_000)))

@@ -23,7 +23,7 @@ public class SurfaceTests
     [Fact]
     public void Every_fault_is_drawn_in_some_call()
     {
-        CallDraw[] calls = [.. BadCalls.Sample(100, new Rnd(1), 500).Select(bad => bad.Call)];
+        CallDraw[] calls = [.. BadCalls.Sample(250, new Rnd(1), 100).Select(bad => bad.Call)];
         foreach (Fault fault in Enum.GetValues<Fault>())
         {
             calls.Count(call => LogitCall.Of(call, new ArrayMemories()).Spoil(fault) != null).Should().BePositive("{0}", fault);
