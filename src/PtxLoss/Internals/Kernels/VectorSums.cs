@@ -80,7 +80,7 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
         bool stops = false;
         while (count - i >= step && !stops)
         {
-            TVector sum = TVector.Create(0), weighted = sum, total = sum, lost = sum;
+            TVector sum = TVector.Create(0), weighted = sum, total = sum;
             int end = i + Math.Min(StepsPerSum * step, (count - i) / step * step);
             do
             {
@@ -118,11 +118,10 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
 
                 if (typeof(TTotals) == typeof(On))
                 {
-                    // What an addition rounds off is added with the next: totals are compared in all their digits.
-                    TVector added = ((x0 + x1) + (x2 + x3)) - lost;
-                    TVector more = total + added;
-                    lost = (more - total) - added;
-                    total = more;
+                    // In double: floats of 100 lose 1e-6 of a loss where their roundings have one sign.
+                    TVector first = TVector.AddDoubles(TVector.AddHalves(x0), TVector.AddHalves(x1));
+                    TVector second = TVector.AddDoubles(TVector.AddHalves(x2), TVector.AddHalves(x3));
+                    total = TVector.AddDoubles(total, TVector.AddDoubles(first, second));
                 }
 
                 TVector exp0 = Term<TWeighs>(u0, ref weighted);
@@ -196,7 +195,7 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
             Add<TCaps, TWeighs, TTotals>(
                 VectorRest<TVector, TLogit, TFormat>.Clear(exponential, rest),
                 VectorRest<TVector, TLogit, TFormat>.Clear(weighted, rest),
-                VectorRest<TVector, TLogit, TFormat>.Clear(x, rest),
+                TVector.AddHalves(VectorRest<TVector, TLogit, TFormat>.Clear(x, rest)),
                 in exponent,
                 ref sums);
             if (typeof(TKeeps) == typeof(On))
@@ -229,7 +228,7 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
             : TFormat.HidesNaN ? VectorExponent<TVector, TLogit, TFormat, Off>.NaNBound(in exponent)
             : float.NegativeInfinity;
 
-    /// <summary>Widens what lanes added up, of powers of 2 or, without a cap, of logits.</summary>
+    /// <summary>Widens what lanes added up of powers of 2, and adds what they added up, widened already, of these or, without a cap, of logits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add<TCaps, TWeighs, TTotals>(
         TVector sum, TVector weighted, TVector total, in Exponent exponent, ref RowSums sums)
@@ -245,7 +244,7 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
 
         if (typeof(TTotals) == typeof(On))
         {
-            sums.Total += TVector.Sum(total) * (typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale);
+            sums.Total += TVector.SumOfDoubles(total) * (typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale);
         }
     }
 

@@ -129,8 +129,15 @@ internal unsafe struct FloatVector512 : IFloatVector<FloatVector512>
     public static FloatVector512 ScaleByPowerOf2(FloatVector512 value, FloatVector512 whole)
         => new() { Lanes = Avx512F.Scale(value.Lanes, whole.Lanes) };
 
-    public static double Sum(FloatVector512 vector)
-        => Vector512.Sum(Vector512.WidenLower(vector.Lanes) + Vector512.WidenUpper(vector.Lanes));
+    public static double Sum(FloatVector512 vector) => SumOfDoubles(AddHalves(vector));
+
+    public static FloatVector512 AddHalves(FloatVector512 vector)
+        => new() { Lanes = (Vector512.WidenLower(vector.Lanes) + Vector512.WidenUpper(vector.Lanes)).AsSingle() };
+
+    public static FloatVector512 AddDoubles(FloatVector512 left, FloatVector512 right)
+        => new() { Lanes = (left.Lanes.AsDouble() + right.Lanes.AsDouble()).AsSingle() };
+
+    public static double SumOfDoubles(FloatVector512 doubles) => Vector512.Sum(doubles.Lanes.AsDouble());
 
     public float Max() => new FloatVector256 { Lanes = Vector256.MaxNative(Lanes.GetLower(), Lanes.GetUpper()) }.Max();
 }
@@ -262,8 +269,15 @@ internal unsafe struct FloatVector256 : IFloatVector<FloatVector256>
     public static FloatVector256 ScaleByPowerOf2(FloatVector256 value, FloatVector256 whole)
         => new() { Lanes = (value.Lanes.AsInt32() + (Vector256.ConvertToInt32Native(whole.Lanes) << 23)).AsSingle() };
 
-    public static double Sum(FloatVector256 vector)
-        => Vector256.Sum(Vector256.WidenLower(vector.Lanes) + Vector256.WidenUpper(vector.Lanes));
+    public static double Sum(FloatVector256 vector) => SumOfDoubles(AddHalves(vector));
+
+    public static FloatVector256 AddHalves(FloatVector256 vector)
+        => new() { Lanes = (Vector256.WidenLower(vector.Lanes) + Vector256.WidenUpper(vector.Lanes)).AsSingle() };
+
+    public static FloatVector256 AddDoubles(FloatVector256 left, FloatVector256 right)
+        => new() { Lanes = (left.Lanes.AsDouble() + right.Lanes.AsDouble()).AsSingle() };
+
+    public static double SumOfDoubles(FloatVector256 doubles) => Vector256.Sum(doubles.Lanes.AsDouble());
 
     public float Max() => new FloatVector128 { Lanes = Vector128.MaxNative(Lanes.GetLower(), Lanes.GetUpper()) }.Max();
 }
@@ -394,8 +408,15 @@ internal unsafe struct FloatVector128 : IFloatVector<FloatVector128>
     public static FloatVector128 ScaleByPowerOf2(FloatVector128 value, FloatVector128 whole)
         => new() { Lanes = (value.Lanes.AsInt32() + (Vector128.ConvertToInt32Native(whole.Lanes) << 23)).AsSingle() };
 
-    public static double Sum(FloatVector128 vector)
-        => Vector128.Sum(Vector128.WidenLower(vector.Lanes) + Vector128.WidenUpper(vector.Lanes));
+    public static double Sum(FloatVector128 vector) => SumOfDoubles(AddHalves(vector));
+
+    public static FloatVector128 AddHalves(FloatVector128 vector)
+        => new() { Lanes = (Vector128.WidenLower(vector.Lanes) + Vector128.WidenUpper(vector.Lanes)).AsSingle() };
+
+    public static FloatVector128 AddDoubles(FloatVector128 left, FloatVector128 right)
+        => new() { Lanes = (left.Lanes.AsDouble() + right.Lanes.AsDouble()).AsSingle() };
+
+    public static double SumOfDoubles(FloatVector128 doubles) => Vector128.Sum(doubles.Lanes.AsDouble());
 
     public float Max() => MathF.Max(MathF.Max(Lanes[0], Lanes[1]), MathF.Max(Lanes[2], Lanes[3]));
 }

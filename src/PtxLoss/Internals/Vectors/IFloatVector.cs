@@ -93,6 +93,15 @@ internal unsafe interface IFloatVector<TSelf>
     /// <summary>The sum of all lanes, each widened to double before anything is added.</summary>
     static abstract double Sum(TSelf vector);
 
+    /// <summary>The lower half of the lanes plus the upper, widened to the doubles that a register holds.</summary>
+    static abstract TSelf AddHalves(TSelf vector);
+
+    /// <summary>left + right, of what <see cref="AddHalves"/> makes; all bits 0 are 0.</summary>
+    static abstract TSelf AddDoubles(TSelf left, TSelf right);
+
+    /// <summary>The sum of all doubles in a register.</summary>
+    static abstract double SumOfDoubles(TSelf doubles);
+
     /// <summary>The largest lane.</summary>
     float Max();
 }
