@@ -91,7 +91,7 @@ public class ShardTests
         result.TokenCount.Should().Be(loss.TokenCount);
         Closeness.ShouldBeClose(
             [result.LanguageModelLoss, result.ZLoss, result.Total],
-            [loss.LanguageModelLoss, loss.ZLoss, loss.Total],
+            [loss.LanguageModelLoss, double.IsInfinity(loss.ZLoss) ? double.NaN : loss.ZLoss, loss.Total], // as above
             i => bounds.Sum * (i == 1 ? 50 : 1));
         Closeness.ShouldBeClose(targetLogit, expected.TargetLogit, t => 1e-13 * (1 + Math.Abs(expected.TargetLogit[t])));
         Closeness.ShouldBeClose(
