@@ -12,6 +12,8 @@ public enum Entry
     ComputeOverTensorsWithGradient,
     CountTokens,
     CountTokensOfTensor,
+    SumWeights,
+    SumWeightsOfTensor,
     Forward,
     Backward,
     Add,
@@ -52,9 +54,12 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
     /// <summary>Which of the outputs of <see cref="CrossEntropy.Forward"/> are wanted: a bit each.</summary>
     public int Outputs { get; init; } = 31;
 
-    public bool IsOverTensors => Entry is Entry.ComputeOverTensors or Entry.ComputeOverTensorsWithGradient or Entry.CountTokensOfTensor;
+    public bool IsOverTensors
+        => Entry is Entry.ComputeOverTensors or Entry.ComputeOverTensorsWithGradient or Entry.CountTokensOfTensor or Entry.SumWeightsOfTensor;
 
-    public bool IsCount => Entry is Entry.CountTokens or Entry.CountTokensOfTensor;
+    public bool IsCount => Entry is Entry.CountTokens or Entry.CountTokensOfTensor || IsSum;
+
+    public bool IsSum => Entry is Entry.SumWeights or Entry.SumWeightsOfTensor;
 
     public bool TakesShards => IsPerToken || Entry == Entry.AddLogSumExps;
 

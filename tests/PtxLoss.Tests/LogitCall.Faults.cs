@@ -60,7 +60,7 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         Fault.TargetLogitTooLong when Has(_knownTargetLogit) => Set(out _knownTargetLogit, new double[_drawn.Tokens + 1], "targetLogit"),
         Fault.AccumulationInPlace when _drawn.WantsGradient && Has(_logits) && !_drawn.Repeats => AccumulateInPlace(),
         Fault.GradientOverLogits when _drawn.WantsGradient && _vocabularySize > 1 && Has(_logits) => MoveGradientOverLogits(),
-        Fault.GradientOverWeights when typeof(TLogit) == typeof(float) && _drawn.WantsGradient && _drawn.HasWeights && !_drawn.IsPerToken && !_drawn.IsInPlace
+        Fault.GradientOverWeights when typeof(TLogit) == typeof(float) && Has(_gradient) && _drawn.HasWeights && !_drawn.IsPerToken && !_drawn.IsInPlace
             => MoveWeightsIntoGradient(),
         _ when _drawn.IsOverTensors => SpoilTensor(fault),
         _ => SpoilSpan(fault),
@@ -121,9 +121,10 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         PtxLossOptions? options = fault switch
         {
             Fault.ShiftOfSpans when !_drawn.IsOverTensors => _options with { ShiftTargets = true },
-            _ when _drawn.IsCount => null,
+            _ when _drawn.IsCount && !_drawn.IsSum => null,
             Fault.WeightsTooShort => _options with { TokenWeights = new float[_drawn.Tokens == 1 ? 2 : Math.Abs(_drawn.Tokens - 1)] },
             Fault.WeightNegative or Fault.WeightNaN when CountsLast() => _options with { TokenWeights = _memories.ToRead(spoilt) },
+            _ when _drawn.IsCount => null,
             Fault.Reduction => _options with { Reduction = (LossReduction)7 },
             Fault.DenominatorNegative => _options with { Denominator = -1 },
             Fault.DenominatorOfNone when IsOfLoss && Enumerable.Range(0, _drawn.Tokens).Any(IsRead)
@@ -181,7 +182,7 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         Memory<float> both = _memories.ToWrite(memory);
         _options = _options with { TokenWeights = both[.._weightOf.Length] };
         var gradient = (Memory<TLogit>)(object)both.Slice(_weightOf.Length - 1, _gradient.Length);
-        return _drawn.Tokens == 0 ? null! : Set(out _gradient, gradient, "logitsGradient");
+        return Set(out _gradient, gradient, "logitsGradient");
     }
 
     private bool Has<T>(Memory<T> memory) => !memory.IsEmpty && _drawn.Tokens > 0;

@@ -63,6 +63,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     // What comes back.
     private PtxLossResult _result;
     private long _count;
+    private double _sum;
 
     public LogitCall(CallDraw drawn, Memories memories)
     {
@@ -135,6 +136,12 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             case Entry.CountTokensOfTensor:
                 _count = PtxLoss.CountTokens<TTarget>(_targetsLayout.Over(_targets), _options);
                 break;
+            case Entry.SumWeights:
+                _sum = PtxLoss.SumWeights<TTarget>(_targets.Span, _options);
+                break;
+            case Entry.SumWeightsOfTensor:
+                _sum = PtxLoss.SumWeights<TTarget>(_targetsLayout.Over(_targets), _options);
+                break;
             case Entry.Forward:
                 CrossEntropy.Forward<TLogit, TTarget>(_logits.Span, _targets.Span, _vocabularySize, Outputs(), _options);
                 break;
@@ -167,7 +174,12 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     {
         _memories.Reveal();
         ScalarReference expected = Expected();
-        if (_drawn.IsCount)
+        if (_drawn.IsSum)
+        {
+            int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).Where(token => IdOf(token) != Ignored).Select(token => PositionOf(token)!.Value)];
+            _sum.Should().Be(_drawn.HasWeights ? counted.Sum(position => (double)_weightOf[position]) : counted.Length);
+        }
+        else if (_drawn.IsCount)
         {
             _count.Should().Be(expected.TokenCount);
         }
