@@ -131,7 +131,7 @@ public class AccuracyTests(ITestOutputHelper output)
                 PTXLOSS_SEARCH=1200 dotnet test -c Release --filter FullyQualifiedName~AccuracyTests
                 DOTNET_EnableAVX2=0 PTXLOSS_SEARCH=1200 dotnet test -c Release --filter FullyQualifiedName~AccuracyTests
 
-            The tests compute each row of the table again: none may have become worse. `TensorPrimitives` is the kernel for machines without
+            The tests compute each row of the table again: none may have become worse. `DoubleKernel` is for machines without
             vectors; it computes in double. In gradients of 16 bits nothing is off beyond their rounding. An input is, as
             [`WorstInput`](../tests/PtxLoss.Tests/WorstInput.cs) explains, made of
 

@@ -19,7 +19,7 @@ public class InstructionSetTests
     [Theory]
     [InlineData("DOTNET_EnableAVX512", nameof(FloatVector256))]
     [InlineData("DOTNET_EnableAVX2", nameof(FloatVector128))]
-    [InlineData("DOTNET_EnableHWIntrinsic", "TensorPrimitives")]
+    [InlineData("DOTNET_EnableHWIntrinsic", "DoubleKernel")]
     public void The_suite_passes_without(string variable, string expectedKernel)
     {
         if (IsChild || (!Avx2.IsSupported && expectedKernel == nameof(FloatVector256)))
@@ -49,7 +49,7 @@ public class InstructionSetTests
             ?? (Vector512.IsHardwareAccelerated ? nameof(FloatVector512)
                 : Vector256.IsHardwareAccelerated ? nameof(FloatVector256)
                 : Vector128.IsHardwareAccelerated ? nameof(FloatVector128)
-                : "TensorPrimitives");
+                : "DoubleKernel");
 
         KernelTests.NameOfBest.Should().Be(expected);
         string.Create(CultureInfo.InvariantCulture, $"{Vector512.IsHardwareAccelerated} {Vector256.IsHardwareAccelerated} {Vector128.IsHardwareAccelerated}")

@@ -29,10 +29,10 @@ internal static class RowKernels
         }
 
         // TensorPrimitives runs on every machine, with vectors and without, and for double it is all there is.
-        kernels.Add(new TensorPrimitivesKernel<float>());
-        kernels.Add(new TensorPrimitivesKernel<double>());
-        kernels.Add(new TensorPrimitivesKernel<Half>());
-        kernels.Add(new TensorPrimitivesKernel<BFloat16>());
+        kernels.Add(new DoubleKernel<float>());
+        kernels.Add(new DoubleKernel<double>());
+        kernels.Add(new DoubleKernel<Half>());
+        kernels.Add(new DoubleKernel<BFloat16>());
         return [.. kernels.OfType<RowKernel<TLogit>>()];
     }
 

@@ -14,7 +14,7 @@ namespace PtxLosses.Internals;
 /// A −inf logit has exponential 0. NaN and +inf make S NaN (inf − inf), and so does nothing else: m starts at the lowest
 /// finite number, not at −inf, which gives a row of only −inf the sum 0 and the log-sum-exp −inf.
 /// </remarks>
-internal sealed class TensorPrimitivesKernel<TLogit> : RowKernel<TLogit>
+internal sealed class DoubleKernel<TLogit> : RowKernel<TLogit>
     where TLogit : unmanaged
 {
     /// <summary>
