@@ -19,7 +19,7 @@ internal static class Program
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(2);
 
     private static readonly Option<int> _shards = IntegerOption(
-        "--shards", "Slices of the vocabulary, one rank each; the ranks of mpirun are replicas of so many.", 1, lowest: 1);
+        "--shards", "Slices of the vocabulary, one rank each; mpirun starts a multiple of them, the replicas.", 1, lowest: 1);
 
     private static readonly Option<int> _steps = IntegerOption("--steps", "Steps of training.", 5, lowest: 1);
 
@@ -27,7 +27,7 @@ internal static class Program
         "--micro-batches", "Micro-batches of each replica in a step.", 3, lowest: 1, highest: 1000);
 
     private static readonly Option<int> _vocabulary = IntegerOption(
-        "--vocabulary", "Ids of the tokenizer.", 3001, SmallestVocabulary, LargestVocabulary);
+        "--vocabulary", "Ids of the tokenizer; fewer if the text does not give so many.", 3001, SmallestVocabulary, LargestVocabulary);
 
     private static readonly Option<int> _seed = IntegerOption(
         "--seed", "Of the weights and of the order of the text.", 1, lowest: 0);
@@ -37,6 +37,7 @@ internal static class Program
         Description = "UTF-8 text to train on instead of the .NET SDK's documentation, with blank lines between paragraphs "
             + "or one per line.",
         HelpName = "FILE",
+        Validators = { RequireText },
     };
 
     private static readonly Option<double> _zLoss = new("--z-loss")
@@ -74,7 +75,7 @@ internal static class Program
         bool failed = parsed.Errors.Count > 0;
         if ((failed || parsed.Action != root.Action) && !MpiLibrary.IsFirstOfItsCommand())
         {
-            // One process says it, and may have to be faster than mpirun, which ends a job when any of its processes fails.
+            // One process says it. Where it fails, mpirun ends the job with its code, unless another one has left before it.
             Thread.Sleep(failed ? _patience : TimeSpan.Zero);
             return 0;
         }
@@ -98,6 +99,14 @@ internal static class Program
         parsed.GetValue(_seed),
         parsed.GetValue(_zLoss),
         parsed.GetValue(_fault));
+
+    private static void RequireText(OptionResult result)
+    {
+        if (result.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value)))
+        {
+            result.AddError($"{result.Option.Name} must not be empty.");
+        }
+    }
 
     private static double ParseCoefficient(ArgumentResult argument)
     {

@@ -26,11 +26,11 @@ internal static class TrainCommand
             if (!within)
             {
                 Console.Error.WriteLine(
-                    $"rank {world.Rank}: not what one process computes, within {Comparison.LossTolerance:0E-00} nats of its "
+                    $"rank {world.Rank}: not what one process computes, within {Comparison.LossTolerance:0E-00} of its "
                     + $"loss and {Comparison.GradientTolerance:0E-00} of its largest gradient.");
             }
 
-            mpi.Dispose();
+            MpiLibrary.Finish();
             return within ? 0 : 1;
         }
         catch (JobException problem) when (world.Rank != problem.Speaker)
@@ -38,10 +38,6 @@ internal static class TrainCommand
             // All ranks are here, and one of them says why: it must come to that before this process ends.
             world.Barrier();
             return 1;
-        }
-        catch (JobException problem)
-        {
-            return Abort(problem.Message);
         }
         catch (Exception problem)
         {

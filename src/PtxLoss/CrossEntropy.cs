@@ -30,7 +30,7 @@ public static class CrossEntropy
     /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
     /// <param name="targets">
-    /// The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored; where the logits are a shard, any id or ignored.
+    /// The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored; where the logits are a shard, any that is not negative, or ignored.
     /// </param>
     /// <param name="vocabularySize">The length of a row, at least 1.</param>
     /// <param name="outputs">
@@ -108,7 +108,7 @@ public static class CrossEntropy
     /// <typeparam name="TTarget">Any integer type.</typeparam>
     /// <param name="logits">The logits, <c>[tokens × vocabularySize]</c>, row-major.</param>
     /// <param name="targets">
-    /// The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored; where the logits are a shard, any id or ignored.
+    /// The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored; where the logits are a shard, any that is not negative, or ignored.
     /// </param>
     /// <param name="vocabularySize">The length of a row, at least 1.</param>
     /// <param name="logSumExp">

@@ -59,7 +59,7 @@ public sealed class PtxLossAccumulator
     /// has: all shards' accumulators together have each token once, and fewer than all tokens if a target is in none.
     /// </summary>
     /// <typeparam name="TTarget">Any integer type.</typeparam>
-    /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored; of a shard, any id or ignored.</param>
+    /// <param name="targets">The target ids, <c>[tokens]</c>, each in <c>[0, vocabularySize)</c> or ignored; of a shard, any that is not negative, or ignored.</param>
     /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
     /// <param name="logSumExp">The log-sum-exp of each whole row, <c>[tokens]</c>; of tokens that add nothing, anything.</param>
     /// <param name="targetLogit">The logit of each target, <c>[tokens]</c>; where there is none here, anything.</param>
@@ -113,33 +113,40 @@ public sealed class PtxLossAccumulator
     /// <exception cref="ArgumentException">Its options disagree with those of what was added before. Nothing has been added.</exception>
     public void Add(PtxLossResult result) => Add(result, nameof(result));
 
-    /// <summary>Adds sums of losses that have no z-loss, such as those of other processes.</summary>
-    /// <param name="lossSum">Σ w · loss in nats over the tokens that count, the other accumulator's <see cref="LossSum"/>.</param>
-    /// <param name="tokenCount">Σ w, its <see cref="TokenCount"/>: finite and at least 0.</param>
+    /// <summary>Adds sums of losses that have no z-loss, whatever computed them; they are reduced as what else is added.</summary>
+    /// <param name="lossSum">Σ w · loss in nats over the tokens that count.</param>
+    /// <param name="tokenCount">Σ w, or how many there are without weights: from 0 to 2⁵³.</param>
+    /// <remarks>
+    /// How many tokens the sums are of is not known: <see cref="PtxLossResult.TokenCount"/> of the result takes <paramref name="tokenCount"/> for
+    /// it, rounded up.
+    /// </remarks>
     /// <exception cref="ArgumentException">
-    /// A count is out of range, there is a loss but no token, or what was added before has a z-loss. Nothing has been added.
+    /// The count is out of range, there is a loss but no token, or what was added before has a z-loss. Nothing has been added.
     /// </exception>
-    public void Add(double lossSum, double tokenCount) => Add(lossSum, tokenCount, zLossSum: 0, zLossCoefficient: 0);
+    public void Add(double lossSum, double tokenCount)
+        => Add(lossSum, tokenCount, zLossSum: 0, zLossCoefficient: 0, divisor: null, nameof(lossSum));
 
-    /// <summary>Adds sums of losses, such as those of other processes.</summary>
-    /// <param name="lossSum">Σ w · loss in nats over the tokens that count, the other accumulator's <see cref="LossSum"/>.</param>
-    /// <param name="tokenCount">Σ w, its <see cref="TokenCount"/>: finite and at least 0.</param>
-    /// <param name="zLossSum">Σ w · lse², its <see cref="ZLossSum"/>: not negative, and 0 without a z-loss.</param>
-    /// <param name="zLossCoefficient">β, finite and at least 0.</param>
-    /// <remarks>The <see cref="PtxLossResult.TokenCount"/> of the result, a whole number, rounds a count up that is not.</remarks>
+    /// <summary>Adds what an accumulator of another process has, or the sums of what several have.</summary>
+    /// <param name="lossSum">Its <see cref="LossSum"/>.</param>
+    /// <param name="tokenCount">Its <see cref="TokenCount"/>, from 0 to 2⁵³.</param>
+    /// <param name="zLossSum">Its <see cref="ZLossSum"/>: not negative, and 0 without a z-loss.</param>
+    /// <param name="options">
+    /// The options of all that it added, of which <see cref="PtxLossOptions.ZLossCoefficient"/>, <see cref="PtxLossOptions.Reduction"/> and
+    /// <see cref="PtxLossOptions.Denominator"/> apply; <see langword="null"/> for <see cref="PtxLossOptions.Default"/>.
+    /// </param>
+    /// <remarks>
+    /// How many tokens the sums are of is not known: <see cref="PtxLossResult.TokenCount"/> of the result takes <paramref name="tokenCount"/> for
+    /// it, rounded up. With weights that is another number.
+    /// </remarks>
     /// <exception cref="ArgumentException">
-    /// A number is out of range, there is a loss but no token, or β is not that of what was added before. Nothing has been added.
+    /// A number or an option is out of range, there is a loss but no token, or the options disagree with those of what was added before.
+    /// Nothing has been added.
     /// </exception>
-    public void Add(double lossSum, double tokenCount, double zLossSum, double zLossCoefficient)
+    public void Add(double lossSum, double tokenCount, double zLossSum, PtxLossOptions? options = null)
     {
-        CheckRange(tokenCount is >= 0 and < double.PositiveInfinity, tokenCount, nameof(tokenCount), "finite and at least 0");
-        CheckRange(zLossCoefficient is >= 0 and < double.PositiveInfinity, zLossCoefficient, nameof(zLossCoefficient), "finite and at least 0");
-        CheckRange(!(zLossSum < 0), zLossSum, nameof(zLossSum), "at least 0");
-        CheckRange(tokenCount > 0 || lossSum == 0, lossSum, nameof(lossSum), "0 where tokenCount is 0");
-        CheckRange(tokenCount > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where tokenCount is 0");
-        CheckRange(zLossCoefficient > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where zLossCoefficient is 0");
-        var sums = new LossTotals(lossSum, zLossSum, tokenCount, (long)Math.Ceiling(tokenCount));
-        Add(sums, zLossCoefficient, divisor: null, nameof(zLossCoefficient));
+        options ??= PtxLossOptions.Default;
+        OptionRanges.Check(options);
+        Add(lossSum, tokenCount, zLossSum, options.ZLossCoefficient, new LossDivisor(options), nameof(options));
     }
 
     /// <summary>Adds all that another one has added up, of another thread or another part of the step; it stays as it is.</summary>
@@ -169,6 +176,19 @@ public sealed class PtxLossAccumulator
     {
         Arguments.CheckCoefficient(ptxCoefficient);
         return new PtxLossResult(rlLoss, ptxCoefficient, _totals, _divisor.GetValueOrDefault(), ZLossCoefficient);
+    }
+
+    private void Add(
+        double lossSum, double tokenCount, double zLossSum, double zLossCoefficient, LossDivisor? divisor, string name)
+    {
+        const double mostTokens = 1L << 53;
+        CheckRange(tokenCount is >= 0 and <= mostTokens, tokenCount, nameof(tokenCount), "from 0 to 2^53");
+        CheckRange(!(zLossSum < 0), zLossSum, nameof(zLossSum), "at least 0");
+        CheckRange(tokenCount > 0 || lossSum == 0, lossSum, nameof(lossSum), "0 where tokenCount is 0");
+        CheckRange(tokenCount > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where tokenCount is 0");
+        CheckRange(zLossCoefficient > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where there is no z-loss");
+        var sums = new LossTotals(lossSum, zLossSum, tokenCount, (long)Math.Ceiling(tokenCount));
+        Add(sums, zLossCoefficient, divisor, name);
     }
 
     private void Add(PtxLossResult result, string name) => Add(result.Totals, result.ZLossCoefficient, result.Divisor, name);

@@ -121,7 +121,7 @@ public class AccumulatorTests
         var there = new PtxLossAccumulator();
         here.Add(_logits, _targets, VocabularySize, options);
 
-        there.Add(here.LossSum, here.TokenCount, here.ZLossSum, here.ZLossCoefficient);
+        there.Add(here.LossSum, here.TokenCount, here.ZLossSum, options);
 
         (here.LossSum, here.TokenCount, here.ZLossSum, here.ZLossCoefficient)
             .Should().Be((there.LossSum, there.TokenCount, there.ZLossSum, there.ZLossCoefficient));
@@ -208,7 +208,7 @@ public class AccumulatorTests
             () => accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1)),
             "ZLossCoefficient is 0, but 0.1 in what was added before; *",
             "result");
-        Refuses(() => accumulator.Add(3, 2), "ZLossCoefficient is 0, but 0.1 in what was added before; *", "zLossCoefficient");
+        Refuses(() => accumulator.Add(3, 2), "ZLossCoefficient is 0, but 0.1 in what was added before; *", "lossSum");
         var other = new PtxLossAccumulator();
         other.Add(3, 2);
         Refuses(() => accumulator.Merge(other), "ZLossCoefficient is 0, but 0.1 in what was added before; *", "other");
@@ -221,22 +221,46 @@ public class AccumulatorTests
     }
 
     [Theory]
-    [InlineData(1, -1, 0, 0, "tokenCount is -1, but must be finite and at least 0.*")]
-    [InlineData(1, double.NaN, 0, 0, "tokenCount is NaN, but must be finite and at least 0.*")]
-    [InlineData(1, double.PositiveInfinity, 0, 0, "tokenCount is Infinity, but must be finite and at least 0.*")]
+    [InlineData(1, -1, 0, 0, "tokenCount is -1, but must be from 0 to 2^53.*")]
+    [InlineData(1, double.NaN, 0, 0, "tokenCount is NaN, but must be from 0 to 2^53.*")]
+    [InlineData(1, 1.0e20, 0, 0, "tokenCount is 1E+20, but must be from 0 to 2^53.*")]
     [InlineData(1, 0, 0, 0, "lossSum is 1, but must be 0 where tokenCount is 0.*")]
     [InlineData(double.NaN, 0, 0, 0, "lossSum is NaN, but must be 0 where tokenCount is 0.*")]
     [InlineData(0, 0, 1, 0.1, "zLossSum is 1, but must be 0 where tokenCount is 0.*")]
-    [InlineData(1, 2, 1, 0, "zLossSum is 1, but must be 0 where zLossCoefficient is 0.*")]
+    [InlineData(1, 2, 1, 0, "zLossSum is 1, but must be 0 where there is no z-loss.*")]
     [InlineData(1, 2, -1, 0.1, "zLossSum is -1, but must be at least 0.*")]
-    [InlineData(1, 2, 1, -0.1, "zLossCoefficient is -0.1, but must be finite and at least 0.*")]
-    [InlineData(1, 2, 1, double.PositiveInfinity, "zLossCoefficient is Infinity, but must be finite and at least 0.*")]
     public void Sums_that_cannot_be_are_refused(double lossSum, double tokenCount, double zLossSum, double zLossCoefficient, string message)
     {
         var accumulator = new PtxLossAccumulator();
+        var options = new PtxLossOptions { ZLossCoefficient = zLossCoefficient };
 
-        Refuses(() => accumulator.Add(lossSum, tokenCount, zLossSum, zLossCoefficient), message, message[..message.IndexOf(' ', StringComparison.Ordinal)]);
+        Refuses(() => accumulator.Add(lossSum, tokenCount, zLossSum, options), message, message[..message.IndexOf(' ', StringComparison.Ordinal)]);
         accumulator.TokenCount.Should().Be(0);
+    }
+
+    [Fact]
+    public void Sums_are_reduced_as_their_options_say()
+    {
+        PtxLossOptions[] all =
+        [
+            new() { Reduction = LossReduction.Sum },
+            new() { Denominator = 3 },
+            new() { Denominator = 3, ZLossCoefficient = 0.5, TokenWeights = new float[7] }, // weights are in the sums already
+        ];
+        foreach (PtxLossOptions options in all)
+        {
+            var accumulator = new PtxLossAccumulator();
+            accumulator.Add(6, 2, options.ZLossCoefficient * 8, options);
+
+            PtxLossResult result = accumulator.ToResult(1, 1);
+            double divisor = options.Reduction == LossReduction.Sum ? 1 : 3;
+            (result.LanguageModelLoss, result.ZLoss, result.Total).Should().Be(
+                (6 / divisor, options.ZLossCoefficient * 8 / divisor, 1 + ((6 + (options.ZLossCoefficient * options.ZLossCoefficient * 8)) / divisor)));
+        }
+
+        Refuses(
+            () => new PtxLossAccumulator().Add(6, 2, 0, new() { ZLossCoefficient = -1 }),
+            "options.ZLossCoefficient is -1, but must be finite and at least 0.*", "options");
     }
 
     [Fact]
@@ -247,7 +271,7 @@ public class AccumulatorTests
         accumulator.Add(_logits, _targets, VocabularySize, options with { TokenWeights = new float[8] });
 
         Refuses(() => accumulator.Add(_logits, _targets, VocabularySize, options), "options.Denominator is 0, but 6 tokens count, *", "options");
-        Refuses(() => accumulator.Add(3, 2), "options.Denominator is 0, but 8 tokens count, *", "zLossCoefficient");
+        Refuses(() => accumulator.Add(3, 2), "options.Denominator is 0, but 8 tokens count, *", "lossSum");
     }
 
     [Fact]

@@ -59,7 +59,7 @@ public sealed class MpiTests : IClassFixture<MpiTests.Text>
     }
 
     [MpiTheory]
-    [InlineData(1, "rank 0: 4 ranks cannot be replicas of 3 shards each.", "--shards", "3")]
+    [InlineData(1, "rank 0: 4 ranks cannot be replicas of 3 shards each: it takes a multiple of --shards.", "--shards", "3")]
     [InlineData(1, "rank 0: Cannot read the corpus: ", "--corpus", "no-such-file")]
     [InlineData(
         1,

@@ -6,7 +6,7 @@ namespace PtxLosses.Samples.Mpi;
 /// <summary>
 /// Open MPI's libmpi: found, started, and the handles that C gets from mpi.h, which are addresses of what it exports.
 /// </summary>
-internal sealed class MpiLibrary : IDisposable
+internal sealed class MpiLibrary
 {
     // With its ABI's version first: the name without it comes with the packages for developers only.
     private static readonly string[] _names = ["libmpi.so.40", "libmpi"];
@@ -14,8 +14,6 @@ internal sealed class MpiLibrary : IDisposable
     private static readonly string? _rank = Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_RANK");
 
     private static nint _library;
-
-    private bool _finalized;
 
     private MpiLibrary()
     {
@@ -95,14 +93,7 @@ internal sealed class MpiLibrary : IDisposable
     }
 
     /// <summary>Waits for the other ranks; not to be called where they may not come here.</summary>
-    public void Dispose()
-    {
-        if (!_finalized)
-        {
-            _finalized = true;
-            Check(NativeMethods.MPI_Finalize());
-        }
-    }
+    public static void Finish() => Check(NativeMethods.MPI_Finalize());
 
     private static nint Load()
     {

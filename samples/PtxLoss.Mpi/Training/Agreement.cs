@@ -20,7 +20,7 @@ internal static class Agreement
         if (world.Size % settings.Shards != 0)
         {
             string shards = Counted(settings.Shards, "shard");
-            throw new JobException(0, $"{Counted(world.Size, "rank")} cannot be replicas of {shards} each.");
+            throw new JobException(0, $"{Counted(world.Size, "rank")} cannot be replicas of {shards} each: it takes a multiple of --shards.");
         }
     }
 

@@ -3,7 +3,7 @@ using System.Numerics.Tensors;
 namespace PtxLosses.Samples.Mpi;
 
 /// <summary>The ranks' step beside that of one process.</summary>
-/// <param name="Loss">The larger difference of the cross-entropy and of the total, in nats.</param>
+/// <param name="Loss">The larger difference of the cross-entropy and of the total, in nats; beyond a nat, in parts of them.</param>
 /// <param name="Gradient">The largest difference of an element, in parts of the largest element: trunk or output layer.</param>
 internal readonly record struct Comparison(double Loss, double Gradient)
 {
@@ -30,12 +30,15 @@ internal readonly record struct Comparison(double Loss, double Gradient)
         ReadOnlySpan<float> outputGradient,
         OneProcess expected)
     {
-        double crossEntropy = Math.Abs(loss.LanguageModelLoss - expectedLoss.LanguageModelLoss);
-        double total = Math.Abs(loss.Total - expectedLoss.Total);
+        double crossEntropy = Difference(loss.LanguageModelLoss, expectedLoss.LanguageModelLoss);
+        double total = Difference(loss.Total, expectedLoss.Total);
         double trunk = LargestDifference(trunkGradient, expected.TrunkGradient.Values);
         double output = LargestDifference(outputGradient, expected.Output.Gradient.Span);
         return new Comparison(Math.Max(crossEntropy, total), Math.Max(trunk, output));
     }
+
+    private static double Difference(double actual, double expected) =>
+        Math.Abs(actual - expected) / Math.Max(1, Math.Abs(expected));
 
     private static double LargestDifference(ReadOnlySpan<float> actual, ReadOnlySpan<float> expected)
     {

@@ -24,9 +24,10 @@ internal sealed record Fault(int Rank, FaultKind Kind)
     private const int Step = 2;
 
     /// <summary>Why it cannot happen in such a job, or null.</summary>
-    public string? Misfit(int ranks, int steps) =>
+    public string? Misfit(int ranks, int shards, int steps) =>
         Rank >= ranks ? $"--fault has rank {Rank}, but the last one is {ranks - 1}."
         : Kind != FaultKind.Shape && steps < Step ? $"--fault happens in step {Step}, but --steps is {steps}."
+        : Kind == FaultKind.Batch && shards == 1 ? "--fault with batch needs --shards of 2 or more, for one to differ from another."
         : null;
 
     /// <summary>Where the logits of a step are there and their loss is not.</summary>

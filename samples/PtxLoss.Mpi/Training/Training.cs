@@ -27,7 +27,7 @@ internal sealed class Training
     {
         _settings = settings;
         Agreement.OnSettings(world, settings);
-        Agreement.OnSuccess(world, settings.Fault?.Misfit(world.Size, settings.Steps));
+        Agreement.OnSuccess(world, settings.Fault?.Misfit(world.Size, settings.Shards, settings.Steps));
         (_source, TokenizedText text, int vocabulary) = ReadText(settings, world);
         _shape = new ModelShape(vocabulary);
         _slices =

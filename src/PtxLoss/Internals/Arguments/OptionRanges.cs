@@ -5,6 +5,13 @@ internal static class OptionRanges
 {
     public static void Check(PtxLossOptions options, long tokens)
     {
+        Check(options);
+        TokenWeights.Check(options, tokens);
+    }
+
+    /// <summary>Checks all but the weights.</summary>
+    public static void Check(PtxLossOptions options)
+    {
         Check(
             options,
             options.Reduction is LossReduction.Mean or LossReduction.Sum,
@@ -33,7 +40,6 @@ internal static class OptionRanges
             options,
             options.VocabularyStart is >= 0 and <= long.MaxValue - int.MaxValue,
             nameof(options.VocabularyStart), options.VocabularyStart, "from 0 to 2^63 - 2^31");
-        TokenWeights.Check(options, tokens);
     }
 
     private static void Check<T>(PtxLossOptions options, bool isInRange, string option, T value, string range)
