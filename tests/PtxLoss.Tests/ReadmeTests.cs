@@ -98,6 +98,27 @@ public partial class ReadmeTests
     }
 
     [Fact]
+    public void The_table_of_peers_is_part_of_the_one_that_the_benchmarks_wrote()
+    {
+        const string header = "| Whose | What | Median | GB/s | × PtxLoss |";
+        string readme = Path.Combine(Repository.Root, "README.md");
+        string peers = Link().Matches(File.ReadAllText(readme)).Select(link => link.Groups["path"].Value)
+            .Single(path => path.EndsWith("/peers.md", StringComparison.Ordinal));
+        string[] measured =
+        [
+            .. File.ReadLines(Path.Combine(Repository.Root, peers))
+                .SkipWhile(line => !line.StartsWith("## Loss and gradient, 1024x50304, 2 threads", StringComparison.Ordinal)).Skip(1)
+                .TakeWhile(line => !line.StartsWith("## ", StringComparison.Ordinal)),
+        ];
+        string[] rows =
+        [
+            .. File.ReadLines(readme).SkipWhile(line => line != header).Skip(2).TakeWhile(line => line.StartsWith('|')),
+        ];
+
+        rows.Should().HaveCountGreaterThan(8).And.BeSubsetOf(measured);
+    }
+
+    [Fact]
     public void Files_that_the_text_links_to_exist()
     {
         foreach (string document in Directory.GetFiles(Repository.Root, "*.md").Concat(Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md")))
