@@ -141,6 +141,7 @@ public class AccumulatorTests
         accumulator.Add(lossSum: 6, tokenCount: 2);
         accumulator.Add(lossSum: 3, tokenCount: 1.5);
         accumulator.Add(0, 0);
+        accumulator.Add(0, 0, zLossSum: 0, new() { ZLossCoefficient = 0.5 });
 
         (accumulator.LossSum, accumulator.TokenCount, accumulator.ZLossSum, accumulator.ZLossCoefficient).Should().Be((9, 3.5, 0, 0));
         PtxLossResult result = accumulator.ToResult(rlLoss: 1, ptxCoefficient: 0.5);

@@ -23,6 +23,17 @@ public class BadHeadTests
     public void A_weight_of_another_shape(int[] shape, string message) => Rejects("weight", message, weight: shape);
 
     [Fact]
+    public void The_longest_dimensions_that_an_int_counts_have_only_others_against_them()
+    {
+        Rejects("hidden", "hidden has the strides [0, 0]; in the last dimension", hidden: [3, int.MaxValue], hiddenStrides: [0, 0]);
+        Rejects(
+            "weight",
+            "weight has the shape [2147483647, 5], but hidden has [3, 4]; their last dimensions must be equal",
+            weight: [int.MaxValue, 5],
+            weightStrides: [0, 1]);
+    }
+
+    [Fact]
     public void A_last_dimension_that_is_not_dense()
     {
         Rejects("hidden", "hidden has the strides [8, 2]; in the last dimension the stride must be 1", hiddenStrides: [8, 2]);

@@ -142,7 +142,8 @@ public class BadInputTests
     {
         Action act = () => PtxLoss.ComputeWithGradient(0, _logits, _targets, 4, 1, _gradient.AsSpan(1));
 
-        act.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("logitsGradient has length 11, but needs 12 *");
+        act.Should().Throw<ArgumentException>().WithParameterName("logitsGradient")
+            .WithMessage("logitsGradient has length 11, but needs 12 values, one per logit.*");
         _gradient.Should().OnlyContain(x => x == Untouched);
     }
 
@@ -216,7 +217,8 @@ public class BadInputTests
             ArgMax = name == "ArgMax" ? new int[5] : [],
         });
 
-        act.Should().Throw<ArgumentException>().WithParameterName($"outputs.{name}").WithMessage($"outputs.{name} has length *, but needs 3 *");
+        act.Should().Throw<ArgumentException>().WithParameterName($"outputs.{name}")
+            .WithMessage($"outputs.{name} has length *, but needs 3 values, one per target, or to be empty.*");
         fits.Should().OnlyContain(x => x == Untouched);
     }
 
@@ -282,9 +284,14 @@ public class BadInputTests
     {
         Action logSumExp = () => CrossEntropy.Backward(_logits, _targets, 4, new double[2], new double[3], _gradient);
         Action tokenScale = () => CrossEntropy.Backward(_logits, _targets, 4, new double[3], new double[4], _gradient);
+        Action gradient = () => CrossEntropy.Backward(_logits, _targets, 4, new double[3], new double[3], _gradient.AsSpan(1));
 
-        logSumExp.Should().Throw<ArgumentException>().WithParameterName("logSumExp").WithMessage("logSumExp has length 2, but needs 3 *");
-        tokenScale.Should().Throw<ArgumentException>().WithParameterName("tokenScale").WithMessage("tokenScale has length 4, but needs 3 *");
+        logSumExp.Should().Throw<ArgumentException>().WithParameterName("logSumExp")
+            .WithMessage("logSumExp has length 2, but needs 3 values, one per target.*");
+        tokenScale.Should().Throw<ArgumentException>().WithParameterName("tokenScale")
+            .WithMessage("tokenScale has length 4, but needs 3 values, one per target.*");
+        gradient.Should().Throw<ArgumentException>().WithParameterName("logitsGradient")
+            .WithMessage("logitsGradient has length 11, but needs 12 values, one per logit.*");
         _gradient.Should().OnlyContain(x => x == Untouched);
     }
 

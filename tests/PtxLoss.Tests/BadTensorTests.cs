@@ -26,6 +26,13 @@ public class BadTensorTests
             [2, 3, 0],
             [2, 3]);
 
+    [Fact]
+    public void The_longest_row_that_an_int_counts_has_only_its_stride_against_it()
+        => Throws(
+            () => PtxLoss.Compute(0, ReadOnly(_memory, [2, int.MaxValue], [0, 0]), ReadOnly(_targets, [2], []), 1),
+            "logits",
+            "logits has the strides [0, 0]; in the last dimension");
+
     [Theory]
     [InlineData(new[] { 6 }, "[6]")]
     [InlineData(new[] { 3, 2 }, "[3, 2]")]

@@ -193,6 +193,16 @@ public class ShardTests
         argMax.Should().Equal(expected.ArgMax.Select(id => id < 0 ? -1 : 1_000_000 + id));
     }
 
+    [Fact]
+    public void ArgMax_goes_up_to_the_last_id_that_it_can_hold()
+    {
+        int[] argMax = [77];
+
+        CrossEntropy.Forward([1.0, 2, 3], [0], 3, new() { ArgMax = argMax }, new() { VocabularyStart = int.MaxValue - 2 });
+
+        argMax.Should().Equal(int.MaxValue);
+    }
+
     [Theory]
     [InlineData(long.MaxValue - int.MaxValue, 0)]
     [InlineData(5_000_000_000, 4_999_999_999)]
