@@ -126,12 +126,12 @@ public static partial class PtxLoss
             {
                 Hidden = HeadArguments.Matrix(hiddenStart, hidden.Lengths, hidden.Strides),
                 Weight = HeadArguments.Matrix(weightStart, weight.Lengths, weight.Strides),
-                Bias = bias.IsEmpty ? null : biasStart,
+                Bias = biasStart,
                 Targets = targetRows,
-                TokenWeights = tokenWeights.IsEmpty ? null : tokenWeightsStart,
+                TokenWeights = tokenWeightsStart,
                 HiddenGradient = HeadArguments.Matrix(hiddenGradientStart, gradients.Hidden.Lengths, gradients.Hidden.Strides),
                 WeightGradient = HeadArguments.Matrix(weightGradientStart, gradients.Weight.Lengths, gradients.Weight.Strides),
-                BiasGradient = gradients.Bias.IsEmpty ? null : biasGradientStart,
+                BiasGradient = biasGradientStart,
                 Options = options,
                 Scale = ptxCoefficient / divisor.Of(weightSum),
             };
