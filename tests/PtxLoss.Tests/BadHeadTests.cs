@@ -139,6 +139,16 @@ public class BadHeadTests
     }
 
     [Fact]
+    public void What_is_only_read_may_share_memory()
+    {
+        ReadOnlyTensorSpan<float> hidden = new(_memory, 0, [3, 4], []), weight = new(_memory, 4, [5, 4], []);
+        var options = new PtxLossOptions { TokenWeights = _memory.AsMemory(0, 3) };
+
+        PtxLoss.ComputeFromHidden<int>(0, hidden, weight, _targets, 1, options, _memory.AsSpan(0, 5))
+            .Total.ShouldBeTheLoss(Math.Log(5));
+    }
+
+    [Fact]
     public void Gradients_next_to_what_they_belong_to_are_fine()
     {
         ReadOnlyTensorSpan<float> hidden = new(_memory, 20, [3, 4], []), weight = new(_memory, 52, [5, 4], []);

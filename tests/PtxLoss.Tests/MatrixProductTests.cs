@@ -93,6 +93,44 @@ public unsafe class MatrixProductTests
 
     [Theory]
     [MemberData(nameof(Kernels))]
+    public void A_product_without_rows_or_columns_is_none(string name)
+    {
+        float[] memory = [1, 2, 3, 4];
+        fixed (float* start = memory)
+        {
+            MatrixView none = new(start, 0, 2, 2), other = new(start, 2, 2, 2);
+            MatrixProduct.Multiply(Find(name), none, other, none, adds: false, 1, scratch: null);
+            MatrixProduct.Multiply(Find(name), other, none.Transposed, none.Transposed, adds: false, 1, scratch: null);
+        }
+
+        memory.Should().Equal(1, 2, 3, 4);
+    }
+
+    [Theory]
+    [InlineData(1, 4, 1)]
+    [InlineData(5, 6, 1)] // a whole panel and a rest
+    [InlineData(5, 7, 3)]
+    [InlineData(4, 3, 1)]
+    public void Panels_end_with_their_last_column(int rows, int columns, int columnStride)
+    {
+        const int width = 4;
+        int panels = (columns + width - 1) / width;
+        float[] matrix = TestData.Logits(rows * columns * columnStride, seed: 1);
+        float[] packed = [.. Enumerable.Repeat(Untouched, (panels * rows * width) + width)];
+        fixed (float* from = matrix, to = packed)
+        {
+            PanelPacking<FloatVector128>.Pack(new(from, rows, columns, columns * columnStride, columnStride), width, width, to);
+        }
+
+        for (int i = 0; i < packed.Length; i++)
+        {
+            (int panel, int row, int column) = (i / (rows * width), i / width % rows, (i / (rows * width) * width) + (i % width));
+            packed[i].Should().Be(panel == panels ? Untouched : column < columns ? matrix[((row * columns) + column) * columnStride] : 0);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
     public void Errors_do_not_add_up(string name)
     {
         // The bound of the other tests is for errors that all have one sign; those of one product do not.

@@ -233,6 +233,19 @@ public class ShardTests
         gradient.Should().Equal(-1, 0, 0, 0, 0, -2);
     }
 
+    [Theory]
+    [InlineData(3)]
+    [InlineData(300)]
+    public void A_target_of_another_shard_adds_nothing_to_an_earlier_gradient_either(int vocabularySize)
+    {
+        double[] logits = new double[vocabularySize], gradient = [.. Enumerable.Repeat(0.5, vocabularySize)];
+        var options = new PtxLossOptions { VocabularyStart = 1000, AccumulateGradient = true };
+
+        CrossEntropy.Backward(logits, [7], vocabularySize, [Math.Log(2 * vocabularySize)], [1.0], gradient, options);
+
+        Closeness.ShouldBeClose(gradient, [.. logits.Select(_ => 0.5 + (0.5 / vocabularySize))], _ => 1e-12);
+    }
+
     [Fact]
     public void A_slice_that_is_masked_adds_nothing_to_the_row()
     {

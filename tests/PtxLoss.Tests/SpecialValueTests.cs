@@ -27,6 +27,20 @@ public class SpecialValueTests
         }
     }
 
+    [Theory]
+    [InlineData(-2000, 2000)]
+    [InlineData(2000, -2000)]
+    public void Ends_of_a_long_row_may_be_far_apart(float first, float last)
+    {
+        const int half = 40_000;
+        float[] logits = [.. Enumerable.Repeat(first, half), .. Enumerable.Repeat(last, half)], gradient = new float[2 * half];
+
+        double total = PtxLoss.ComputeWithGradient(0, logits, [half - 1], 2 * half, 1, gradient).Total;
+
+        total.ShouldBeTheLoss(2000 + Math.Log(half) - first);
+        gradient[^1].Should().BeApproximately(last > first ? 1f / half : 0, 1e-9f);
+    }
+
     [Fact]
     public void A_first_block_of_only_masked_logits_adds_nothing()
     {

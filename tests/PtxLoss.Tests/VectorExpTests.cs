@@ -10,6 +10,20 @@ public unsafe class VectorExpTests
     private const int Stride = 547;
 
     [Fact]
+    public void A_double_has_one_exponential_wherever_it_stands()
+    {
+        for (int i = 0; i < 1000; i++)
+        {
+            double x = -0.7 * i;
+            double[] exponentials = new double[7];
+            DoubleExp.Exp([.. Enumerable.Repeat(x, 7)], reference: 0.1, exponentials);
+
+            exponentials.Should().AllBeEquivalentTo(exponentials[0]);
+            exponentials[0].Should().BeApproximately(Math.Exp(x - 0.1), 1e-15 * Math.Exp(x - 0.1));
+        }
+    }
+
+    [Fact]
     public void Vector512()
     {
         if (Vector512<float>.IsSupported && Avx512DQ.IsSupported)
