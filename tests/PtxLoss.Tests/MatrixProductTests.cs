@@ -19,6 +19,10 @@ public unsafe class MatrixProductTests
         (3, 1025, 67), (97, 1031, 13), (401, 19, 331), (1031, 5, 131), (2053, 37, 65),
     ];
 
+    [Fact]
+    public void There_is_a_kernel_wherever_rows_have_one()
+        => MatrixProduct.Kernels.Select(kernel => kernel.Name).Should().Equal(KernelTests.Names);
+
     [Theory]
     [MemberData(nameof(Kernels))]
     public void Every_shape_and_transposition_is_as_exact_as_float_allows(string name)
