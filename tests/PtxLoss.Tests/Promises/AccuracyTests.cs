@@ -133,7 +133,7 @@ public class AccuracyTests(ITestOutputHelper output)
 
             The tests compute each row of the table again: none may have become worse. `DoubleKernel` is for machines without
             vectors; it computes in double. In gradients of 16 bits nothing is off beyond their rounding. An input is, as
-            [`WorstInput`](../tests/PtxLoss.Tests/WorstInput.cs) explains, made of
+            [`WorstInput`](../tests/PtxLoss.Tests/Promises/WorstInput.cs) explains, made of
 
                 {WorstInput.Columns}
 
