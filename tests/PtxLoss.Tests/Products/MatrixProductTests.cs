@@ -21,7 +21,7 @@ public unsafe class MatrixProductTests
 
     [Fact]
     public void There_is_a_kernel_wherever_rows_have_one()
-        => MatrixProduct.Kernels.Select(kernel => kernel.Name).Should().Equal(KernelTests.Names);
+        => MatrixProduct.Kernels.Select(kernel => kernel.Name).Should().Equal([.. KernelTests.Names.SkipLast(1), nameof(PlainProduct)]);
 
     [Theory]
     [MemberData(nameof(Kernels))]

@@ -14,11 +14,11 @@ public class SurfaceTests
 
     [Fact]
     public void Every_call_matches_the_reference_and_leaves_what_it_reads_alone()
-        => Check.One(Config.QuickThrowOnFailure.WithMaxTest(600), Prop.ForAll(Arb.From(CallDraw.All, Shrink), Holds));
+        => Check.One(Drawn.Times(600), Prop.ForAll(Arb.From(CallDraw.All, Shrink), Holds));
 
     [Fact]
     public void Every_fault_is_named_and_nothing_is_written()
-        => Check.One(Config.QuickThrowOnFailure.WithMaxTest(2000), Prop.ForAll(Arb.From(BadCalls, Shrink), IsRefused));
+        => Check.One(Drawn.Times(2000), Prop.ForAll(Arb.From(BadCalls, Shrink), IsRefused));
 
     [Fact]
     public void Every_fault_is_drawn_in_some_call()

@@ -8,7 +8,7 @@ internal sealed unsafe class PlainProduct : ProductKernel
     /// <summary>Columns at a time: a row of C and one of B stay in the first-level cache.</summary>
     private const int MaxColumns = 1024;
 
-    public override string Name => "TensorPrimitives";
+    public override string Name => nameof(PlainProduct);
 
     public override int ScratchLength => MaxColumns;
 
