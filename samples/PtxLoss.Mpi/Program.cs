@@ -18,27 +18,25 @@ internal static class Program
 
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(2);
 
-    private static readonly Option<int> _shards = IntegerOption(
+    private static readonly Option<int> _shards = CommandLine.Integer(
         "--shards", "Slices of the vocabulary, one rank each; mpirun starts a multiple of them, the replicas.", 1, lowest: 1);
 
-    private static readonly Option<int> _steps = IntegerOption("--steps", "Steps of training.", 5, lowest: 1);
+    private static readonly Option<int> _steps = CommandLine.Integer("--steps", "Steps of training.", 5, lowest: 1);
 
-    private static readonly Option<int> _microBatches = IntegerOption(
+    private static readonly Option<int> _microBatches = CommandLine.Integer(
         "--micro-batches", "Micro-batches of each replica in a step.", 3, lowest: 1, highest: 1000);
 
-    private static readonly Option<int> _vocabulary = IntegerOption(
+    private static readonly Option<int> _vocabulary = CommandLine.Integer(
         "--vocabulary", "Ids of the tokenizer; fewer if the text does not give so many.", 3001, SmallestVocabulary, LargestVocabulary);
 
-    private static readonly Option<int> _seed = IntegerOption(
+    private static readonly Option<int> _seed = CommandLine.Integer(
         "--seed", "Of the weights and of the order of the text.", 1, lowest: 0);
 
-    private static readonly Option<string?> _corpus = new("--corpus")
-    {
-        Description = "UTF-8 text to train on instead of the .NET SDK's documentation, with blank lines between paragraphs "
-            + "or one per line.",
-        HelpName = "FILE",
-        Validators = { RequireText },
-    };
+    private static readonly Option<string?> _corpus = CommandLine.Text(
+        "--corpus",
+        "FILE",
+        "UTF-8 text to train on instead of the .NET SDK's documentation, with blank lines between paragraphs or one per line.",
+        defaultValue: null);
 
     private static readonly Option<double> _zLoss = new("--z-loss")
     {
@@ -100,14 +98,6 @@ internal static class Program
         parsed.GetValue(_zLoss),
         parsed.GetValue(_fault));
 
-    private static void RequireText(OptionResult result)
-    {
-        if (result.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value)))
-        {
-            result.AddError($"{result.Option.Name} must not be empty.");
-        }
-    }
-
     private static double ParseCoefficient(ArgumentResult argument)
     {
         string text = argument.Tokens[0].Value;
@@ -132,26 +122,5 @@ internal static class Program
 
         argument.AddError($"--fault must be RANK:KIND with throws, exits, shape or batch as KIND, but is '{text}'.");
         return null;
-    }
-
-    private static Option<int> IntegerOption(
-        string name, string description, int defaultValue, int lowest, int highest = int.MaxValue)
-    {
-        return new Option<int>(name)
-        {
-            Description = description,
-            HelpName = "N",
-            DefaultValueFactory = _ => defaultValue,
-            CustomParser = argument =>
-            {
-                string text = argument.Tokens[0].Value;
-                if (!int.TryParse(text, out int value) || value < lowest || value > highest)
-                {
-                    argument.AddError($"{name} must be a whole number from {lowest} to {highest}, but is '{text}'.");
-                }
-
-                return value;
-            },
-        };
     }
 }

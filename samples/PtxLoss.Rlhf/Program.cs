@@ -11,7 +11,7 @@ internal static class Program
 
     private static readonly double[] _defaultGammas = [0, 0.1, 1];
 
-    private static readonly Option<string?> _corpus = TextOption(
+    private static readonly Option<string?> _corpus = CommandLine.Text(
         "--corpus",
         "FILE",
         "UTF-8 text to pretrain on instead of the .NET SDK's documentation, with blank lines between paragraphs or one per line.",
@@ -27,26 +27,26 @@ internal static class Program
         CustomParser = ParseGammas,
     };
 
-    private static readonly Option<int> _steps = IntegerOption(
+    private static readonly Option<int> _steps = CommandLine.Integer(
         "--steps", "RL steps per γ: each is one rollout and its updates.", defaultValue: 70, lowest: 1);
 
-    private static readonly Option<int> _pretrainSteps = IntegerOption(
+    private static readonly Option<int> _pretrainSteps = CommandLine.Integer(
         "--pretrain-steps", "Steps of pretraining.", defaultValue: 900, lowest: 1);
 
-    private static readonly Option<int> _seed = IntegerOption(
+    private static readonly Option<int> _seed = CommandLine.Integer(
         "--seed",
         "First seed; the same seed repeats the run exactly on processors with the same vector instructions.",
         defaultValue: 1,
         lowest: 0);
 
-    private static readonly Option<int> _seeds = IntegerOption(
+    private static readonly Option<int> _seeds = CommandLine.Integer(
         "--seeds",
         "Seeds to run, counting up from --seed; the table then shows mean and spread.",
         defaultValue: 1,
         lowest: 1,
         MostSeeds);
 
-    private static readonly Option<string?> _out = TextOption(
+    private static readonly Option<string?> _out = CommandLine.Text(
         "--out", "DIR", $"Directory for {RunCommand.ChartFile} and {RunCommand.TableFile}.", defaultValue: ".");
 
     private static readonly Option<bool> _unfused = new("--unfused")
@@ -103,44 +103,5 @@ internal static class Program
         }
 
         return [.. gammas];
-    }
-
-    private static Option<int> IntegerOption(
-        string name, string description, int defaultValue, int lowest, int highest = int.MaxValue)
-    {
-        return new Option<int>(name)
-        {
-            Description = description,
-            HelpName = "N",
-            DefaultValueFactory = _ => defaultValue,
-            CustomParser = argument =>
-            {
-                string text = argument.Tokens[0].Value;
-                if (!int.TryParse(text, out int value) || value < lowest || value > highest)
-                {
-                    argument.AddError($"{name} must be a whole number from {lowest} to {highest}, but is '{text}'.");
-                }
-
-                return value;
-            },
-        };
-    }
-
-    private static Option<string?> TextOption(string name, string helpName, string description, string? defaultValue)
-    {
-        var option = new Option<string?>(name) { Description = description, HelpName = helpName };
-        if (defaultValue is not null)
-        {
-            option.DefaultValueFactory = _ => defaultValue;
-        }
-
-        option.Validators.Add(result =>
-        {
-            if (result.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value)))
-            {
-                result.AddError($"{name} must not be empty.");
-            }
-        });
-        return option;
     }
 }

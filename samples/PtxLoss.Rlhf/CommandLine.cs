@@ -1,0 +1,46 @@
+using System.CommandLine;
+
+namespace PtxLosses.Samples.Rlhf;
+
+/// <summary>Options whose mistakes are said in one clear line.</summary>
+internal static class CommandLine
+{
+    public static Option<int> Integer(
+        string name, string description, int defaultValue, int lowest, int highest = int.MaxValue)
+    {
+        return new Option<int>(name)
+        {
+            Description = description,
+            HelpName = "N",
+            DefaultValueFactory = _ => defaultValue,
+            CustomParser = argument =>
+            {
+                string text = argument.Tokens[0].Value;
+                if (!int.TryParse(text, out int value) || value < lowest || value > highest)
+                {
+                    argument.AddError($"{name} must be a whole number from {lowest} to {highest}, but is '{text}'.");
+                }
+
+                return value;
+            },
+        };
+    }
+
+    public static Option<string?> Text(string name, string helpName, string description, string? defaultValue)
+    {
+        var option = new Option<string?>(name) { Description = description, HelpName = helpName };
+        if (defaultValue is not null)
+        {
+            option.DefaultValueFactory = _ => defaultValue;
+        }
+
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value)))
+            {
+                result.AddError($"{name} must not be empty.");
+            }
+        });
+        return option;
+    }
+}
