@@ -92,23 +92,26 @@ public class TensorTests
     [InlineData(1, 67, 5003)] // threads share rows
     [InlineData(3, 1, 128_256)] // and segments
     [InlineData(2, 90, 50_257)] // gradients are written past the caches
+    [InlineData(1, 270, 32_768)] // and, with many threads, of one row at a time
     public void Any_strides_and_any_number_of_threads_give_the_bits_of_spans(int batch, int sequence, int vocabularySize)
     {
         int tokens = batch * sequence;
         float[] values = TestData.Logits(tokens * vocabularySize, seed: 3), expected = new float[values.Length];
         int[] targets = TestData.Targets(tokens, vocabularySize, seed: 4);
+        targets.AsSpan(tokens / 2, tokens / 8).Fill(-100);
         PtxLossResult result = PtxLoss.ComputeWithGradient(RlLoss, values, targets, vocabularySize, Coefficient, expected);
 
         int row = vocabularySize + 3, start = 1;
         nint[] lengths = [batch, sequence, vocabularySize];
         nint[] strides = [batch == 1 ? 0 : (sequence * row) + 5, sequence == 1 ? 0 : row, 1];
         float[] memory = new float[start + (batch * sequence * row) + (batch * 5)], other = new float[memory.Length];
-        foreach (int threads in new[] { 1, 2, 3, -1 })
+        foreach (int threads in new[] { 1, 2, 3, 64, -1 })
         {
             var options = new PtxLossOptions { MaxDegreeOfParallelism = threads };
             TensorSpan<float> logits = new(memory, start, lengths, strides), gradient = new(other, start, lengths, strides);
             ReadOnlyTensorSpan<int> ids = new(targets, [batch, sequence]);
             new ReadOnlyTensorSpan<float>(values, lengths).CopyTo(logits);
+            gradient.Fill(Untouched);
 
             PtxLoss.ComputeWithGradient(RlLoss, logits, ids, Coefficient, gradient, options).Should().Be(result);
             PtxLoss.ComputeWithGradient(RlLoss, logits, ids, Coefficient, logits, options).Should().Be(result);
