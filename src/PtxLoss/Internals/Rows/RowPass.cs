@@ -158,7 +158,6 @@ internal unsafe struct RowPass<TLogit, TTarget>
                 {
                     ReduceRowBeside(token, runs, previousToken, in previous, runsOfPrevious, out RowSums sums);
                     End(token, ref row, in sums);
-                    previousToken = -1;
                 }
             }
 
