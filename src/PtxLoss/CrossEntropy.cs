@@ -73,7 +73,7 @@ public static class CrossEntropy
         {
             var logitRows = new LogitRows<TLogit>(logitsStart, targets.Length, vocabularySize);
             var targetRows = new TargetRows<TTarget>(targetsStart, targets.Length, options.IgnoreIndex);
-            Arguments.CheckTargets(in targetRows, ids, shape: [targets.Length]);
+            Arguments.CheckTargets(in targetRows, ids, shape: [targets.Length], options);
             Arguments.CheckDisjoint(
                 [
                     (MemoryRange.Of(loss, outputs.Loss.Length), "outputs.Loss"),
@@ -152,7 +152,7 @@ public static class CrossEntropy
             var logitRows = new LogitRows<TLogit>(logitsStart, tokens, vocabularySize);
             var gradientRows = new LogitRows<TLogit>(gradientStart, tokens, vocabularySize);
             var targetRows = new TargetRows<TTarget>(targetsStart, tokens, options.IgnoreIndex);
-            Arguments.CheckTargets(in targetRows, ids, shape: [tokens]);
+            Arguments.CheckTargets(in targetRows, ids, shape: [tokens], options);
             Arguments.CheckGradient(in logitRows, in targetRows, in gradientRows, options);
             Arguments.CheckDisjoint(
                 gradientRows.Memory, MemoryRange.Of(knownLogSumExp, tokens), nameof(logitsGradient), nameof(logSumExp));

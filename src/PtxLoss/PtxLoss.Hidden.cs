@@ -118,7 +118,7 @@ public static partial class PtxLoss
         {
             int vocabularySize = (int)weight.Lengths[0];
             var targetRows = new TargetRows<TTarget>(targetsStart, targets.Length, options.IgnoreIndex);
-            long tokenCount = Arguments.CheckTargets(in targetRows, vocabularySize, [targets.Length]);
+            long tokenCount = Arguments.CheckTargets(in targetRows, vocabularySize, [targets.Length], options);
             double weightSum = tokenWeights.IsEmpty ? tokenCount : targetRows.SumWeights(tokenWeights);
             var divisor = new LossDivisor(options);
             Arguments.CheckDenominator(divisor, weightSum, tokenCount, nameof(options));

@@ -199,11 +199,13 @@ public static partial class PtxLoss
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         options ??= PtxLossOptions.Default;
-        TokenWeights.Check(options, targets.FlattenedLength);
+        TokenWeights.CheckLength(options, targets.FlattenedLength);
         Dimension* room = stackalloc Dimension[RowOffsets.MaxDimensions];
         fixed (TTarget* start = targets)
         {
-            return TargetRowsOf(start, in targets, room, options).SumWeights(options.TokenWeights.Span);
+            TargetRows<TTarget> rows = TargetRowsOf(start, in targets, room, options);
+            TokenWeights.Check(options, in rows);
+            return rows.SumWeights(options.TokenWeights.Span);
         }
     }
 

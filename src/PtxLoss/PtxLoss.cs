@@ -111,10 +111,12 @@ public static partial class PtxLoss
     {
         options ??= PtxLossOptions.Default;
         Arguments.CheckUnshifted(options);
-        TokenWeights.Check(options, targets.Length);
+        TokenWeights.CheckLength(options, targets.Length);
         fixed (TTarget* start = targets)
         {
-            return new TargetRows<TTarget>(start, targets.Length, options.IgnoreIndex).SumWeights(options.TokenWeights.Span);
+            var rows = new TargetRows<TTarget>(start, targets.Length, options.IgnoreIndex);
+            TokenWeights.Check(options, in rows);
+            return rows.SumWeights(options.TokenWeights.Span);
         }
     }
 
@@ -165,7 +167,7 @@ public static partial class PtxLoss
         RowKernel<TLogit> kernel = RowKernels.For<TLogit>(logits: default);
         Arguments.CheckCoefficient(ptxCoefficient);
         Arguments.CheckWhole(options);
-        long tokenCount = Arguments.CheckTargets(in targets, logits.VocabularySize, targetsShape);
+        long tokenCount = Arguments.CheckTargets(in targets, logits.VocabularySize, targetsShape, options);
         ReadOnlySpan<float> weights = options.TokenWeights.Span;
         double weight = weights.IsEmpty ? tokenCount : targets.SumWeights(weights);
         var divisor = new LossDivisor(options);

@@ -88,7 +88,7 @@ public sealed class PtxLossAccumulator
         fixed (TTarget* start = targets)
         {
             var rows = new TargetRows<TTarget>(start, targets.Length, options.IgnoreIndex);
-            Arguments.CheckTargets(in rows, Arguments.CheckShard(options, vocabularySize), shape: [targets.Length]);
+            Arguments.CheckTargets(in rows, Arguments.CheckShard(options, vocabularySize), shape: [targets.Length], options);
             var rowOptions = new RowOptions(options);
             ReadOnlySpan<float> weights = options.TokenWeights.Span;
             LossTotals sums = default;

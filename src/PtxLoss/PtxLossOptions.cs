@@ -29,7 +29,8 @@ public sealed record PtxLossOptions
     public double? Denominator { get; init; }
 
     /// <summary>
-    /// How much each token counts, <c>[tokens]</c>, one per target and in the targets' order; finite and at least 0. A token's losses
+    /// How much each token counts, <c>[tokens]</c>, one per target and in the targets' order; finite and at least 0, but that those of
+    /// ignored tokens are not read. A token's losses
     /// and gradient are multiplied by its weight, and <see cref="LossReduction.Mean"/> divides by the sum of the weights of the
     /// tokens that are not ignored. A token of weight 0 adds nothing and its logits are not read, but
     /// <see cref="PtxLossResult.TokenCount"/> includes it. Empty (the default): each token counts once.

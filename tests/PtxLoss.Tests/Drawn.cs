@@ -1,4 +1,5 @@
 using FsCheck;
+using FsCheck.Fluent;
 
 namespace PtxLosses.Tests;
 
@@ -8,4 +9,13 @@ internal static class Drawn
     /// <summary>So many cases; a quarter of them in each process with an instruction set switched off, which draw others.</summary>
     public static Config Times(int cases)
         => Config.QuickThrowOnFailure.WithMaxTest(InstructionSetTests.IsChild ? cases / 4 : cases);
+
+    /// <summary>From the smallest float to the largest.</summary>
+    public static Gen<double> Magnitude => Gen.Choose(-400, 385).Select(tenths => Math.Pow(10, tenths / 10.0));
+
+    public static Gen<double> Signed(Gen<double> sizes)
+        => from size in sizes from isNegative in Gen.Elements(false, true) select isNegative ? -size : size;
+
+    /// <summary>Mostly what a model has, now and then what only an attack has.</summary>
+    public static Gen<T> Or<T>(Gen<T> often, Gen<T> rarely) => Gen.Frequency((3, often), (1, rarely));
 }

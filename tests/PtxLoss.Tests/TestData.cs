@@ -17,6 +17,15 @@ internal static class TestData
         return logits;
     }
 
+    /// <summary>What a gradient is added to: small numbers, and one in a hundred that shows an overflow.</summary>
+    public static TLogit[] EarlierGradient<TLogit>(int count, int seed)
+        where TLogit : unmanaged
+    {
+        double[] special = [double.PositiveInfinity, double.NegativeInfinity, double.NaN];
+        var random = new Random(seed);
+        return [.. Logits(count, seed, spread: 0.1).Select(x => Logit.FromDouble<TLogit>(random.Next(100) == 0 ? special[random.Next(3)] : x))];
+    }
+
     public static int[] Targets(int tokens, int vocabularySize, int seed)
     {
         var random = new Random(seed);

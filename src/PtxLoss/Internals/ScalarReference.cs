@@ -139,7 +139,7 @@ internal sealed class ScalarReference
         double loss = logSumExp - row[target];
         if (smoothing > 0)
         {
-            double mean = inVocabulary.Sum() / inVocabulary.Length;
+            double mean = inVocabulary.Sum(x => x / 4294967296) / inVocabulary.Length * 4294967296; // a sum of the largest doubles is infinite
             loss = ((1 - smoothing) * loss) + (smoothing * (logSumExp - mean));
         }
 

@@ -333,8 +333,8 @@ public class BadInputTests
         => Rejects(
             "options",
             Invariant($"options.TokenWeights[1] is {weight}, but must be finite and at least 0."),
-            targets: [0, -100, 2],
-            options: new() { TokenWeights = new[] { 1, weight, float.NaN } });
+            targets: [-100, 1, 2],
+            options: new() { TokenWeights = new[] { float.NaN, weight, float.NaN } });
 
     [Theory]
     [InlineData(1)]

@@ -120,15 +120,6 @@ public class SpecialValueTests
         }
     }
 
-    [Theory]
-    [InlineData(3, 3)]
-    [InlineData(1e39, 5)]
-    [InlineData(-1e39, -5)]
-    [InlineData(double.PositiveInfinity, double.PositiveInfinity)]
-    [InlineData(double.NaN, double.NaN)]
-    public void What_exponentials_are_multiplied_with_is_bounded_if_it_is_a_number(double scale, double expected)
-        => RowKernel<float>.Factor(reference: 2, logSumExp: 2, scale, max: 5).Should().Be(expected);
-
     [Fact]
     public void Zero_tokens_give_the_rl_loss()
     {

@@ -5,6 +5,26 @@ namespace PtxLosses.Tests;
 /// <summary>Weights, and what counts nowhere, beside every other option.</summary>
 public class TokenWeightTests
 {
+    [Fact]
+    public void Weights_of_ignored_tokens_are_not_read()
+    {
+        float[] logits = TestData.Logits(4 * 7, seed: 1), gradient = new float[logits.Length];
+        int[] targets = [-100, 3, 2, -100];
+        var known = new PtxLossOptions { TokenWeights = new float[] { 1, 2, 0.5f, 1 } };
+        var unknown = new PtxLossOptions { TokenWeights = new float[] { float.NaN, 2, 0.5f, float.NegativeInfinity } };
+
+        PtxLoss.ComputeWithGradient(0, logits, targets, 7, 1, gradient, unknown).Should().Be(PtxLoss.Compute(0, logits, targets, 7, 1, known));
+        gradient.Should().NotContain(g => float.IsNaN(g));
+        PtxLoss.SumWeights(targets, unknown).Should().Be(2.5);
+        FromHidden(unknown).Should().Be(FromHidden(known));
+
+        PtxLossResult FromHidden(PtxLossOptions options)
+        {
+            var matrix = new ReadOnlyTensorSpan<float>(logits, [4, 7], []);
+            return PtxLoss.ComputeFromHidden<int>(0, in matrix, in matrix, targets, 1, options);
+        }
+    }
+
     private const int Tokens = 6;
     private const float Initial = 0.25f;
     private static readonly int[] _targets = [3, -100, 6, 0, 5, 2];

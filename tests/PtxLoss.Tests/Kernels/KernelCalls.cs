@@ -21,7 +21,7 @@ internal static class KernelCalls
         {
             Row = row,
             Gradient = gradient,
-            LogSumExp = sums.LogSumExp,
+            Reference = sums.LogSumExp,
             SoftmaxScale = scale,
             Runs = runs,
             Look = look,

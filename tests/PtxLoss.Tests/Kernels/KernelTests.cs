@@ -42,6 +42,26 @@ public class KernelTests
     }
 
     [Theory]
+    [InlineData(float.NegativeInfinity)]
+    [InlineData(float.MinValue)]
+    [InlineData(-1e9f)]
+    public void Masks_in_front_of_a_row_do_not_send_it_to_double(float mask)
+    {
+        foreach (RowKernel<float> kernel in RowKernels.Available<float>().Where(kernel => kernel.LeavesRuns))
+        {
+            foreach (int masked in new[] { 1, 1024, 5000 })
+            {
+                float[] row = [.. Enumerable.Repeat(mask, masked), .. TestData.Logits(3000, seed: masked)];
+                Run[] runs = kernel.MakeRuns(row.Length);
+                kernel.Reduce(row, new(RowDetails.None), [], runs, default, out _);
+
+                runs.TakeWhile(run => run.End > 0).Should().NotContain(run => run.IsInDouble);
+                Check(kernel, row);
+            }
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Kernels))]
     public void Rows_that_rise_or_fall_raise_the_reference_again_and_again(string name)
     {
@@ -154,7 +174,7 @@ public class KernelTests
                 {
                     Row = row,
                     Gradient = gradient,
-                    LogSumExp = sums.LogSumExp,
+                    Reference = sums.LogSumExp,
                     SoftmaxScale = 0.5,
                     Runs = runs,
                     Look = SecondLook.Streams,

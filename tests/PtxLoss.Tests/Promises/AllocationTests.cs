@@ -78,6 +78,38 @@ public class AllocationTests
         AllocatedBytesOnAllThreads(() => PtxLoss.Compute(1, logits, targets, vocabularySize, 0.1)).Should().BeLessThan((16 * tokens) + 16_384);
     }
 
+    [Fact]
+    public void Nor_do_more_threads_than_there_are_cores_make_it_more()
+    {
+        const int tokens = 512, vocabularySize = 33_000;
+        Half[] logits = new Half[tokens * vocabularySize];
+        int[] targets = new int[tokens];
+        var options = new PtxLossOptions { MaxDegreeOfParallelism = 100_000 };
+
+        AllocatedBytesOnAllThreads(() => PtxLoss.Compute(1, logits, targets, vocabularySize, 0.1, options)).Should().BeLessThan((16 * tokens) + 16_384);
+    }
+
+    [Fact]
+    public void A_call_from_hidden_states_allocates_a_few_KB_for_each_part_of_its_tokens()
+    {
+        const int parts = 20, hiddenSize = 16, vocabularySize = 70_000;
+        float[] hidden = new float[parts * hiddenSize], hiddenGradient = new float[hidden.Length];
+        float[] weight = new float[vocabularySize * hiddenSize], weightGradient = new float[weight.Length];
+        int[] targets = new int[parts];
+        var options = new PtxLossOptions { MaxScratchBytes = HeadScratch.Needed(1, vocabularySize, hiddenSize) };
+        nint[] ofTokens = [parts, hiddenSize], ofVocabulary = [vocabularySize, hiddenSize];
+
+        AllocatedBytesOnAllThreads(() => PtxLoss.ComputeFromHiddenWithGradient<int>(
+            1,
+            new ReadOnlyTensorSpan<float>(hidden, ofTokens, []),
+            new ReadOnlyTensorSpan<float>(weight, ofVocabulary, []),
+            targets,
+            1,
+            new TensorSpan<float>(hiddenGradient, ofTokens, []),
+            new TensorSpan<float>(weightGradient, ofVocabulary, []),
+            options)).Should().BeLessThan(4096 * (parts + 4));
+    }
+
     private static long AllocatedBytes(Action call) => Measure(call, GC.GetAllocatedBytesForCurrentThread);
 
     private static long AllocatedBytesOnAllThreads(Action call) => Measure(call, () => GC.GetTotalAllocatedBytes(precise: true));

@@ -35,8 +35,14 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
     public double Offset { get; init; }
     public bool HasMasks { get; init; }
 
+    /// <summary>How many logits of each row are masked in front.</summary>
+    public int MaskedPrefix { get; init; }
+
     /// <summary>What one row holds, instead of a logit or, if it is −inf, of all: 0 for nothing.</summary>
     public float Special { get; init; }
+
+    /// <summary>How many NaN and infinities stand in that row besides.</summary>
+    public int MoreSpecials { get; init; }
     public double Coefficient { get; init; } = 1;
     public int? IgnoreIndex { get; init; } = -100;
     public double LabelSmoothing { get; init; }
@@ -86,17 +92,19 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
            from rank in Gen.Choose(1, 3)
            from batch in Gen.Choose(1, 2)
            from sequence in Gen.Frequency((1, Gen.Constant(0)), (19, Gen.Choose(1, 5)))
-           from spread in Gen.Elements(1.0, 3, 20)
-           from offset in Gen.Elements(0.0, 0, -100, 1000)
+           from spread in Drawn.Or(Gen.Elements(1.0, 3, 20), Drawn.Magnitude)
+           from offset in Drawn.Or(Gen.Elements(0.0, 0, -100, 1000), Drawn.Signed(Drawn.Magnitude))
+           from prefix in Drawn.Or(Gen.Constant(0), Gen.Elements(1, 1024, 2500, 40_000))
            from special in Gen.Frequency((5, Gen.Constant(0f)), (1, Gen.Elements(float.NaN, float.PositiveInfinity, float.NegativeInfinity)))
-           from coefficient in Gen.Elements(0.1, 1, -2)
+           from moreSpecials in Gen.Elements(0, 0, 1, 3)
+           from coefficient in Drawn.Or(Gen.Elements(0.1, 1, -2), Gen.Elements(1e-300, 1e5, -1e39, 1e200))
            from ignoreIndex in Gen.Elements<int?>(-100, -100, null, 1)
            from smoothing in OftenOff(Gen.Choose(1, 99).Select(x => x / 100.0))
            from zLoss in OftenOff(Gen.Elements(1e-4, 0.01, 0.5))
-           from cap in OftenOff(Gen.Elements(0.5, 30, 50, 1e5))
+           from cap in OftenOff(Drawn.Or(Gen.Elements(0.5, 30, 50, 1e5), Drawn.Magnitude))
            from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Sum, null), (LossReduction.Mean, 7.5))
            from start in Gen.Elements<long?>(null, null, 0, 20)
-           from threads in Gen.Elements(1, 2, 3, -1)
+           from threads in Gen.Elements(1, 2, 1000, -1)
            from outputs in Gen.Choose(0, 31)
            from flags in Gen.Choose(0, 127)
            select new CallDraw(entry, element, target, vocabularySize, seed)
@@ -106,7 +114,9 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
                Sequence = sequence,
                Spread = spread,
                Offset = offset,
+               MaskedPrefix = prefix,
                Special = special,
+               MoreSpecials = moreSpecials,
                Coefficient = coefficient,
                IgnoreIndex = ignoreIndex,
                LabelSmoothing = smoothing,
@@ -133,6 +143,8 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
             this with { Element = "double" },
             this with { Target = "int" },
             this with { HasMasks = false },
+            this with { MaskedPrefix = 0 },
+            this with { MoreSpecials = 0 },
             this with { Special = 0 },
             this with { HasWeights = false },
             this with { IgnoreIndex = null },
@@ -148,6 +160,7 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
             this with { Reduction = LossReduction.Sum, Denominator = null },
             this with { Coefficient = 1 },
             this with { Offset = 0 },
+            this with { Spread = 1 },
             this with { Rank = 1 },
             this with { Sequence = (Sequence + 1) / 2 },
             this with { VocabularySize = (VocabularySize + 1) / 2 },

@@ -29,7 +29,7 @@ public class GuardPageTests
                 foreach (bool streams in new[] { true, false })
                 {
                     SecondLook look = streams ? SecondLook.Streams : SecondLook.Recomputes;
-                    kernel.Write(new() { Row = logits.Span, Gradient = gradient.Span, LogSumExp = 3, SoftmaxScale = 1, Look = look });
+                    kernel.Write(new() { Row = logits.Span, Gradient = gradient.Span, Reference = 3, SoftmaxScale = 1, Look = look });
                     kernel.WriteGradient(logits.Span, gradient.Span, 1, streams, runs.Span);
                 }
 

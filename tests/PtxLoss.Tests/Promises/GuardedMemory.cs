@@ -3,11 +3,23 @@ using System.Runtime.InteropServices;
 
 namespace PtxLosses.Tests;
 
+/// <summary>Pages of memory, whatever is on them.</summary>
+internal interface IPages
+{
+    /// <summary>From now on a read or a write ends the process.</summary>
+    void MakeInaccessible();
+
+    /// <summary>Back to what they were at first.</summary>
+    void MakeWritable();
+
+    void Free();
+}
+
 /// <summary>
 /// Memory between two pages that cannot be touched: a read or write in front of the span or behind it ends the process. The span
 /// ends right at the page behind it, or starts right at the one before.
 /// </summary>
-internal sealed unsafe class GuardedMemory<T> : MemoryManager<T>
+internal sealed unsafe class GuardedMemory<T> : MemoryManager<T>, IPages
     where T : unmanaged
 {
     private const int None = 0, Read = 1, ReadWrite = 3, Private = 2, Anonymous = 0x20;
@@ -43,7 +55,11 @@ internal sealed unsafe class GuardedMemory<T> : MemoryManager<T>
     public override Span<T> GetSpan() => Span;
 
     /// <summary>From now on a write ends the process as well.</summary>
-    public void MakeReadOnly() => Protect(_memory + _page, _size - (2 * _page), Read);
+    public void MakeReadOnly() => Protect(Read);
+
+    public void MakeInaccessible() => Protect(None);
+
+    public void MakeWritable() => Protect(ReadWrite);
 
     /// <summary>From now on so does a read of some of the elements: of those on pages that have no others.</summary>
     public void Hide(int start, int length)
@@ -61,7 +77,11 @@ internal sealed unsafe class GuardedMemory<T> : MemoryManager<T>
     {
     }
 
+    public void Free() => Dispose();
+
     public void Dispose() => Dispose(disposing: true);
+
+    private void Protect(int protection) => Protect(_memory + _page, _size - (2 * _page), protection);
 
     protected override void Dispose(bool disposing) => _ = Pages.munmap(_memory, (nuint)_size);
 

@@ -80,7 +80,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
 
         TLogit[] logits = _logitsLayout.Scatter(DrawLogits(random), Logit.FromDouble<TLogit>(double.NaN));
         _exact = [.. _logitsLayout.Gather<TLogit>(logits).Select(Logit.ToDouble)];
-        _initial = [.. TestData.Logits(_exact.Length, drawn.Seed + 4, spread: 0.1).Select(x => Logit.FromDouble<TLogit>(x))];
+        _initial = TestData.EarlierGradient<TLogit>(_exact.Length, drawn.Seed + 4);
         _logits = drawn.IsInPlace ? memories.ToWrite(logits) : memories.ToRead(logits);
         _gradient = drawn.IsInPlace ? _logits : drawn.WantsGradient ? memories.ToWrite(_gradientLayout.Scatter(_initial, _filler)) : default;
         _targets = memories.ToRead(_targetsLayout.Scatter([.. _ids.Select(ToTarget)], TTarget.CreateSaturating(long.MaxValue)));
@@ -202,11 +202,11 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private void JudgeOutputs(ScalarReference expected)
     {
         Bounds bounds = Bounds.Of<TLogit>();
-        double sum = _drawn.LogitSoftCap == 0 ? bounds.Sum : 3 * bounds.Sum;
+        double factor = _drawn.LogitSoftCap == 0 ? 1 : 3;
         long start = _drawn.VocabularyStart ?? 0;
-        Judge(_loss, expected.Loss, x => sum * Math.Max(1, Math.Abs(x) / 100));
-        Judge(_logSumExp, expected.LogSumExp, x => sum * Math.Max(1, Math.Abs(x) / 100));
-        Judge(_targetLogit, expected.TargetLogit, x => 1e-13 * (1 + Math.Abs(x)));
+        Judge(_loss, expected.Loss, token => factor * bounds.OfSum(Math.Abs(expected.Loss[token]) + Math.Abs(expected.LogSumExp[token]), _options));
+        Judge(_logSumExp, expected.LogSumExp, token => factor * bounds.OfSum(Math.Abs(expected.LogSumExp[token]), _options));
+        Judge(_targetLogit, expected.TargetLogit, token => 1e-13 * (1 + Math.Abs(expected.TargetLogit[token])));
         Judge(
             _entropy,
             [.. expected.Entropy.Select((x, token) => double.IsFinite(expected.LogSumExp[token]) ? x : double.NaN)],
@@ -220,11 +220,11 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
                 .Should().BeTrue("the largest logit of token {0} is {1}, not {2}", token, expected.ArgMax[token], id);
         }
 
-        void Judge(ReadOnlyMemory<double> actual, double[] values, Func<double, double> tolerance)
+        void Judge(ReadOnlyMemory<double> actual, double[] values, Func<int, double> tolerance)
         {
             if (!actual.IsEmpty)
             {
-                Closeness.ShouldBeClose(actual.ToArray(), values, i => tolerance(values[i]));
+                Closeness.ShouldBeClose(actual.ToArray(), values, tolerance);
             }
         }
     }
@@ -253,7 +253,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             double ofToken = _drawn.Entry != Entry.Backward ? g : scales[token] == 0 ? 0 : g * scales[token];
             return ofToken + (_drawn.Accumulates ? Logit.ToDouble(_initial[i]) : 0);
         })];
-        Closeness.ShouldBeClose(
+        bounds.CheckGradient(
             [.. _gradientLayout.Gather<TLogit>(_gradient).Select(Logit.ToDouble)],
             gradient,
             i =>
@@ -261,7 +261,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
                 (int token, int id) = Math.DivRem(i, _drawn.VocabularySize);
                 double size = Math.Abs(gradient[i]) + (_drawn.Accumulates ? 2 * Math.Abs(Logit.ToDouble(_initial[i])) : 0);
                 return bounds.OfGradient(
-                    _exact[i], id == IdOf(token), expected.LogSumExp[token], scales[token], size, _drawn.VocabularySize, _options);
+                    _exact[i], id == IdOf(token), expected.LogSumExp[token], scales[token], size, _drawn.VocabularySize, _options, _drawn.Entry == Entry.Backward);
             });
         TLogit filler = _drawn.IsInPlace ? Logit.FromDouble<TLogit>(double.NaN) : _filler;
         (!_drawn.IsOverTensors || _gradientLayout.GapsAre<TLogit>(_gradient, filler)).Should().BeTrue("gaps are left alone");
@@ -306,16 +306,19 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private TLogit[] DrawLogits(Random random)
     {
         int vocabularySize = _drawn.VocabularySize;
+        float largest = (float)Math.Min(Bounds.Of<TLogit>().Largest, float.MaxValue);
         float[] logits = TestData.Logits(_drawn.Tokens * vocabularySize, _drawn.Seed, _drawn.Spread, _drawn.Offset);
-        if (_drawn.HasMasks)
-        {
-            logits = [.. logits.Select(x => random.Next(8) == 0 ? float.NegativeInfinity : x)];
-        }
-
+        logits = [.. logits.Select((x, i) => i % vocabularySize < _drawn.MaskedPrefix || (_drawn.HasMasks && random.Next(8) == 0)
+            ? float.NegativeInfinity
+            : Math.Clamp(x, -largest, largest))];
         if (_drawn.Special != 0 && _drawn.Tokens > 0)
         {
             Span<float> row = logits.AsSpan(random.Next(_drawn.Tokens) * vocabularySize, vocabularySize);
             (float.IsNegativeInfinity(_drawn.Special) ? row : row.Slice(random.Next(vocabularySize), 1)).Fill(_drawn.Special);
+            for (int i = 0; i < _drawn.MoreSpecials; i++)
+            {
+                row[random.Next(vocabularySize)] = random.Next(2) == 0 ? float.NaN : float.PositiveInfinity;
+            }
         }
 
         for (int token = 0; token < _drawn.Tokens && !_drawn.Repeats; token++)

@@ -15,6 +15,9 @@ public class OptionPropertyTests
         public double Spread { get; init; } = 3;
         public double Offset { get; init; }
         public bool HasMasks { get; init; }
+
+        /// <summary>How many logits of each row are masked in front.</summary>
+        public int MaskedPrefix { get; init; }
         public double Coefficient { get; init; } = 1;
         public double LabelSmoothing { get; init; }
         public double ZLossCoefficient { get; init; }
@@ -26,11 +29,13 @@ public class OptionPropertyTests
         public bool IsInPlace { get; init; }
         public int Threads { get; init; } = 1;
 
-        public float[] Logits()
+        public double[] Logits(double largest)
         {
             var random = new Random(Seed);
-            float[] logits = TestData.Logits(Tokens * VocabularySize, Seed, Spread, Offset);
-            return HasMasks ? [.. logits.Select(x => random.Next(8) == 0 ? float.NegativeInfinity : x)] : logits;
+            double[] logits = [.. TestData.Logits(Tokens * VocabularySize, Seed, Spread, Offset).Select(x => Finite(x))];
+            return [.. logits.Select((x, i) => i % VocabularySize < MaskedPrefix || (HasMasks && random.Next(8) == 0) ? double.NegativeInfinity : x)];
+
+            double Finite(double x) => Math.Clamp(x, -largest, largest);
         }
 
         public int[] Targets()
@@ -86,8 +91,9 @@ public class OptionPropertyTests
     {
         IReadOnlyList<RowKernel<TLogit>> kernels = RowKernels.Available<TLogit>();
         RowKernel<TLogit> kernel = kernels[drawn.Kernel % kernels.Count];
-        TLogit[] logits = [.. drawn.Logits().Select(x => Logit.FromDouble<TLogit>(x))];
-        TLogit[] initial = [.. TestData.Logits(logits.Length, drawn.Seed + 4, spread: 0.1).Select(x => Logit.FromDouble<TLogit>(x))];
+        Bounds bounds = Bounds.Of<TLogit>();
+        TLogit[] logits = [.. drawn.Logits(Math.Min(bounds.Largest, float.MaxValue)).Select(Logit.FromDouble<TLogit>)];
+        TLogit[] initial = TestData.EarlierGradient<TLogit>(logits.Length, drawn.Seed + 4);
         int[] targets = drawn.Targets();
         PtxLossOptions options = drawn.Options();
 
@@ -102,9 +108,8 @@ public class OptionPropertyTests
 
         double[] exact = [.. logits.Select(Logit.ToDouble)];
         ScalarReference expected = ScalarReference.Compute<double, int>(0, exact, targets, drawn.VocabularySize, drawn.Coefficient, options);
-        Bounds bounds = Bounds.Of<TLogit>();
         bounds.CheckLosses(result, expected, drawn.Coefficient, options);
-        Closeness.ShouldBeClose(
+        bounds.CheckGradient(
             [.. gradient.Select(Logit.ToDouble)],
             drawn.Accumulates ? [.. expected.Gradient.Zip(initial, (added, x) => Logit.ToDouble(x) + added)] : expected.Gradient,
             i =>
@@ -123,19 +128,21 @@ public class OptionPropertyTests
            from tokens in Gen.Choose(1, 6)
            from vocabularySize in Gen.Frequency((5, Gen.Choose(1, 40)), (5, Gen.Choose(41, 3000)), (2, Gen.Choose(20_000, 70_000)))
            from seed in Gen.Choose(0, 1_000_000)
-           from spread in Gen.Elements(1.0, 3, 20)
-           from offset in Gen.Elements(0.0, 0, -100, 1000)
-           from coefficient in Gen.Elements(0.1, 1, -2)
+           from spread in Drawn.Or(Gen.Elements(1.0, 3, 20), Drawn.Magnitude)
+           from offset in Drawn.Or(Gen.Elements(0.0, 0, -100, 1000), Drawn.Signed(Drawn.Magnitude))
+           from prefix in Drawn.Or(Gen.Constant(0), Gen.Elements(1, 1024, 2500, 40_000))
+           from coefficient in Drawn.Or(Gen.Elements(0.1, 1, -2), Gen.Elements(1e-300, 1e5, -1e39, 1e200))
            from smoothing in OftenOff(Gen.Choose(1, 99).Select(x => x / 100.0))
            from zLoss in OftenOff(Gen.Elements(1e-4, 0.01, 0.5))
-           from cap in OftenOff(Gen.Elements(0.5, 30, 50, 1e5))
+           from cap in OftenOff(Drawn.Or(Gen.Elements(0.5, 30, 50, 1e5), Drawn.Magnitude))
            from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Sum, null), (LossReduction.Mean, 7.5))
-           from threads in Gen.Elements(1, 2, 3, -1)
+           from threads in Gen.Elements(1, 2, 1000, -1)
            from flags in Gen.Choose(0, 15)
            select new Draw(element, kernel, tokens, vocabularySize, seed)
            {
                Spread = spread,
                Offset = offset,
+               MaskedPrefix = prefix,
                Coefficient = coefficient,
                LabelSmoothing = smoothing,
                ZLossCoefficient = zLoss,
@@ -159,6 +166,7 @@ public class OptionPropertyTests
             failed with { Element = "double" },
             failed with { Kernel = 0 },
             failed with { HasMasks = false },
+            failed with { MaskedPrefix = 0 },
             failed with { HasWeights = false },
             failed with { LabelSmoothing = 0 },
             failed with { ZLossCoefficient = 0 },

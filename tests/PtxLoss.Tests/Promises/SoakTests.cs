@@ -19,13 +19,13 @@ public class SoakTests(ITestOutputHelper output)
     /// <summary>What is drawn from a seed, and must hold.</summary>
     private static readonly Action<int>[] _properties =
     [
-        seed => SurfaceTests.Holds(Draw(CallDraw.All, seed)),
-        seed => SurfaceTests.Holds(Draw(CallDraw.All, seed)),
-        seed => SurfaceTests.IsRefused(Draw(SurfaceTests.BadCalls, seed)),
-        seed => OptionPropertyTests.Holds(Draw(OptionPropertyTests.Cases(), seed)),
-        seed => HeadTests.Holds(Draw(HeadTests.Cases(), seed)),
-        seed => ShardTests.Holds(Draw(ShardTests.Draws(), seed)),
-        seed => AccumulatorTests.Holds(Draw(AccumulatorTests.Draws(), seed)),
+        seed => Try(CallDraw.All, seed, SurfaceTests.Holds),
+        seed => Try(CallDraw.All, seed, SurfaceTests.Holds),
+        seed => Try(SurfaceTests.BadCalls, seed, SurfaceTests.IsRefused),
+        seed => Try(OptionPropertyTests.Cases(), seed, OptionPropertyTests.Holds),
+        seed => Try(HeadTests.Cases(), seed, HeadTests.Holds),
+        seed => Try(ShardTests.Draws(), seed, ShardTests.Holds),
+        seed => Try(AccumulatorTests.Draws(), seed, AccumulatorTests.Holds),
     ];
 
     private int _seed;
@@ -85,7 +85,18 @@ public class SoakTests(ITestOutputHelper output)
 
     private static void Run(int seed) => _properties[seed % _properties.Length](seed);
 
-    private static T Draw<T>(Gen<T> gen, int seed) => gen.Sample(1, new Rnd((ulong)seed), 50).Single();
+    private static void Try<T>(Gen<T> gen, int seed, Action<T> holds)
+    {
+        T drawn = gen.Sample(1, new Rnd((ulong)seed), 50).Single();
+        try
+        {
+            holds(drawn);
+        }
+        catch (Exception exception)
+        {
+            throw new InvalidOperationException($"Not so for {drawn}", exception);
+        }
+    }
 
     private static double? Number(string variable)
         => double.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out double number) ? number : null;

@@ -20,6 +20,9 @@ internal sealed class WorstInputSearch(Func<WorstInput, double> error, InputFami
             Try(Draw() with { Length = 4096, Low = low, Slope = 0, Spread = 0, Peaks = 1, Peak = 0.99, PeakAt = 1200, Target = 0 });
         }
 
+        // A row of two segments, all of whose terms but the target's are rounded alike.
+        Try(Draw() with { Length = 33_078, Offset = 66.69019739174283, Low = 0, Slope = 0, Spread = 0, Peaks = 1, Peak = 7.591739484067727, PeakAt = 132, Target = 132 });
+
         for (int step = 0; step < steps; step++)
         {
             Try(step < steps / 3 ? Draw() : Step());

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace PtxLosses.Tests;
 
 /// <summary>A loop that threads share: every item once, and each thread with a number of its own.</summary>
@@ -34,6 +36,71 @@ public class SharedLoopTests
         });
 
         workers.Should().OnlyContain(worker => worker == 0 || worker == 1);
+    }
+
+    [Fact]
+    public void An_interrupt_waits_until_all_items_are_done()
+    {
+        int done = 0;
+        bool isInterruptedLater = false;
+        var thread = new Thread(() =>
+        {
+            Thread caller = Thread.CurrentThread;
+            SharedLoop.Run(8, threads: 4, (_, _) =>
+            {
+                if (Thread.CurrentThread != caller)
+                {
+                    Thread.Sleep(50);
+                }
+
+                caller.Interrupt();
+                Interlocked.Increment(ref done);
+            });
+            done.Should().Be(8);
+            try
+            {
+                Thread.Sleep(Timeout.Infinite);
+            }
+            catch (ThreadInterruptedException)
+            {
+                isInterruptedLater = true;
+            }
+        });
+
+        thread.Start();
+        thread.Join();
+
+        isInterruptedLater.Should().BeTrue("the interrupt is not lost");
+    }
+
+    [Fact]
+    public void A_helper_that_has_not_started_keeps_nothing_alive()
+    {
+        // The pool is kept busy: helpers wait in its queue.
+        var end = new ManualResetEventSlim(); // not disposed of: some wait for it later
+        for (int i = ThreadPool.ThreadCount + 64; i > 0; i--)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(_ => end.Wait(), null);
+        }
+
+        try
+        {
+            WeakReference kept = RunOnceWithAnArray();
+            GC.Collect();
+            kept.IsAlive.Should().BeFalse();
+        }
+        finally
+        {
+            end.Set();
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WeakReference RunOnceWithAnArray()
+    {
+        byte[] array = new byte[1000];
+        SharedLoop.Run(4, threads: 3, (item, _) => array[item] = 1);
+        return new WeakReference(array);
     }
 
     [Fact]

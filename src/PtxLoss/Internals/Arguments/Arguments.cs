@@ -98,12 +98,14 @@ internal static class Arguments
     }
 
     /// <summary>
-    /// Checks that every target that is used is an id or ignored, and returns how many tokens count.
+    /// Checks that every target that is used is an id or ignored, and its weight in its range, and returns how many tokens count.
     /// </summary>
     /// <param name="targets">The targets.</param>
     /// <param name="ids">The number of ids.</param>
     /// <param name="shape">The shape of the targets, to name one at fault by its indices.</param>
-    public static long CheckTargets<TTarget>(in TargetRows<TTarget> targets, long ids, ReadOnlySpan<nint> shape)
+    /// <param name="options">The options, with as many weights as there are targets, or none.</param>
+    public static long CheckTargets<TTarget>(
+        in TargetRows<TTarget> targets, long ids, ReadOnlySpan<nint> shape, PtxLossOptions options)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         long counted = 0;
@@ -128,6 +130,7 @@ internal static class Arguments
             counted++;
         }
 
+        TokenWeights.Check(options, in targets);
         return counted;
     }
 

@@ -6,10 +6,10 @@ internal static class OptionRanges
     public static void Check(PtxLossOptions options, long tokens)
     {
         Check(options);
-        TokenWeights.Check(options, tokens);
+        TokenWeights.CheckLength(options, tokens);
     }
 
-    /// <summary>Checks all but the weights.</summary>
+    /// <summary>Checks all but the length of the weights; their values are checked with the targets.</summary>
     public static void Check(PtxLossOptions options)
     {
         Check(

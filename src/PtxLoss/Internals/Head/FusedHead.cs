@@ -106,8 +106,9 @@ internal sealed unsafe class FusedHead<TTarget>
         int count = 0;
         for (; next < Targets.Count && count < scratch.TokensPerPart; next++)
         {
-            float weight = TokenWeights == null ? 1 : TokenWeights[next];
-            if (Targets.Counts(next, out long target) && weight != 0)
+            bool counts = Targets.Counts(next, out long target);
+            float weight = !counts ? 0 : TokenWeights == null ? 1 : TokenWeights[next];
+            if (weight != 0)
             {
                 Hidden.Row(next).CopyTo(scratch.Hidden.Row(count));
                 (scratch.Tokens[count], scratch.Targets[count], scratch.Weights[count]) = (next, target, weight);

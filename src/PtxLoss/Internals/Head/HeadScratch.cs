@@ -28,9 +28,7 @@ internal sealed unsafe class HeadScratch : IDisposable
 
         // However many threads there are: the sums of a gradient depend on how many tokens there are at a time.
         long roomForPanels = Math.Max(options.MaxScratchBytes / 2, panelBytes);
-        int cores = Environment.ProcessorCount;
-        Threads = (int)Math.Clamp(
-            roomForPanels / panelBytes, 1, options.MaxDegreeOfParallelism < 0 ? cores : Math.Min(cores, options.MaxDegreeOfParallelism));
+        Threads = (int)Math.Clamp(roomForPanels / panelBytes, 1, SharedLoop.Threads(options.MaxDegreeOfParallelism));
 
         // As even as can be, in whole tiles.
         long tile = MatrixProduct.TileRows;

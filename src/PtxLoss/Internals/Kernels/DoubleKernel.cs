@@ -67,12 +67,12 @@ internal sealed class DoubleKernel<TLogit> : RowKernel<TLogit>
 
     protected override void WriteLong(in GradientWrite<TLogit> write)
     {
-        double factor = Factor(write.LogSumExp, write.LogSumExp, write.SoftmaxScale, double.MaxValue);
+        double factor = write.SoftmaxScale;
         if (typeof(TLogit) == typeof(double) && write is { Uniform: 0, SoftCap: 0, Accumulates: false })
         {
             WriteInGradient(
                 MemoryMarshal.Cast<TLogit, double>(write.Row),
-                write.LogSumExp,
+                write.Reference,
                 factor,
                 MemoryMarshal.Cast<TLogit, double>(write.Gradient));
         }
@@ -83,13 +83,13 @@ internal sealed class DoubleKernel<TLogit> : RowKernel<TLogit>
     }
 
     /// <summary>Doubles need no other place to be worked on than the gradient.</summary>
-    private static void WriteInGradient(ReadOnlySpan<double> row, double logSumExp, double factor, Span<double> gradient)
+    private static void WriteInGradient(ReadOnlySpan<double> row, double reference, double factor, Span<double> gradient)
     {
         for (int start = 0; start < row.Length; start += BlockLength)
         {
             int length = Math.Min(BlockLength, row.Length - start);
             Span<double> block = gradient.Slice(start, length);
-            DoubleExp.Exp(row.Slice(start, length), logSumExp, block);
+            DoubleExp.Exp(row.Slice(start, length), reference, block);
             TensorPrimitives.Multiply(block, factor, block);
         }
     }
@@ -106,7 +106,7 @@ internal sealed class DoubleKernel<TLogit> : RowKernel<TLogit>
             Span<double> buffer = logitsBuffer[..length];
             ReadOnlySpan<double> capped = Capped(Widened(write.Row.Slice(start, length), buffer), write.SoftCap, buffer);
             Span<double> values = valuesBuffer[..length];
-            DoubleExp.Exp(capped, write.LogSumExp, values);
+            DoubleExp.Exp(capped, write.Reference, values);
             TensorPrimitives.Multiply(values, factor, values);
             if (write.Uniform != 0 || write.SoftCap != 0)
             {
@@ -153,22 +153,25 @@ internal sealed class DoubleKernel<TLogit> : RowKernel<TLogit>
         sums.Unmasked += block.Length - masked;
         if (masked == 0)
         {
-            sums.Total += Sum(block);
+            sums.Total += SumScaled(block);
             return;
         }
 
         foreach (double logit in block)
         {
-            sums.Total += double.IsNegativeInfinity(logit) ? 0 : logit;
+            sums.Total += double.IsNegativeInfinity(logit) ? 0 : logit * RowSums.TotalScale;
         }
     }
 
-    private static double Sum(ReadOnlySpan<double> terms)
+    private static double SumScaled(ReadOnlySpan<double> terms)
     {
         double sum = 0;
+        Span<double> scaled = stackalloc double[SumLength];
         for (int start = 0; start < terms.Length; start += SumLength)
         {
-            sum += TensorPrimitives.Sum(terms.Slice(start, Math.Min(SumLength, terms.Length - start)));
+            ReadOnlySpan<double> some = terms.Slice(start, Math.Min(SumLength, terms.Length - start));
+            TensorPrimitives.Multiply(some, RowSums.TotalScale, scaled);
+            sum += TensorPrimitives.Sum<double>(scaled[..some.Length]);
         }
 
         return sum;

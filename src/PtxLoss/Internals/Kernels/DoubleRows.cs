@@ -83,9 +83,7 @@ internal static class DoubleRows
     {
         ReadOnlySpan<TLogit> row = write.Row;
         Span<TLogit> gradient = write.Gradient;
-        Vector256<double> m = Vector256.Create(write.LogSumExp);
-        Vector256<double> factor = Vector256.Create(
-            RowKernel<TLogit>.Factor(write.LogSumExp, write.LogSumExp, write.SoftmaxScale, double.MaxValue));
+        Vector256<double> m = Vector256.Create(write.Reference), factor = Vector256.Create(write.SoftmaxScale);
         Vector256<double> rest = Gradient<TLogit, THasOptions>(Rest(row), m, factor, in write);
         if (typeof(THasOptions) == typeof(On) && write.Accumulates)
         {
@@ -110,26 +108,26 @@ internal static class DoubleRows
         }
     }
 
-    /// <summary>factor · exp(x − logSumExp), and what the options make of it.</summary>
+    /// <summary>factor · exp(x − reference), and what the options make of it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> Gradient<TLogit, THasOptions>(
-        Vector256<double> logits, Vector256<double> logSumExp, Vector256<double> factor, in GradientWrite<TLogit> write)
+        Vector256<double> logits, Vector256<double> reference, Vector256<double> factor, in GradientWrite<TLogit> write)
         where TLogit : unmanaged
         where THasOptions : struct, IFlag
     {
         if (typeof(THasOptions) == typeof(Off))
         {
-            return factor * Softmax(logits, logSumExp);
+            return factor * Exp(logits, reference);
         }
 
         Vector256<double> capped = write.SoftCap == 0 ? logits : new SoftCap(write.SoftCap).Of(logits);
-        return new LogitGradient(write.Uniform, write.SoftCap).Of(factor * Softmax(capped, logSumExp), capped);
+        return new LogitGradient(write.Uniform, write.SoftCap).Of(factor * Exp(capped, reference), capped);
     }
 
     /// <summary>No more than the largest power, which a log-sum-exp of other logits may lead to.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<double> Softmax(Vector256<double> logits, Vector256<double> logSumExp)
-        => DoubleExp.Exp(Vector256.MinNative(Vector256.Create(DoubleExp.Highest), logits - logSumExp));
+    private static Vector256<double> Exp(Vector256<double> logits, Vector256<double> reference)
+        => DoubleExp.Exp(Vector256.MinNative(Vector256.Create(DoubleExp.Highest), logits - reference));
 
     /// <summary>The largest logit; NaN is passed over, or is the result.</summary>
     private static double Max<TLogit>(ReadOnlySpan<TLogit> row)
@@ -186,7 +184,7 @@ internal static class DoubleRows
         sums.Unmasked += row.Length - Logit.CountMasked(row);
 
         static Vector256<double> WithoutMasked(Vector256<double> logits)
-            => Vector256.AndNot(logits, Vector256.Equals(logits, Vector256.Create(double.NegativeInfinity)));
+            => Vector256.AndNot(logits, Vector256.Equals(logits, Vector256.Create(double.NegativeInfinity))) * RowSums.TotalScale;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

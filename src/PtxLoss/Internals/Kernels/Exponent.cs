@@ -23,16 +23,17 @@ internal readonly struct Exponent
     /// </summary>
     public const float LargestExcess = Log2E;
 
-    /// <param name="reference">m, or a number near it.</param>
+    /// <param name="reference">m, or a number near it; −inf where all logits are masked: any will do for them.</param>
     /// <param name="softCap">c, or 0.</param>
     /// <param name="fuses">Whether a multiplication and an addition are rounded once.</param>
     public Exponent(float reference, double softCap, bool fuses)
     {
         double rate = 2 / Math.Log(2) / softCap;
         Rate = softCap == 0 ? Log2E : MathF.BitDecrement((float)rate);
-        Offset = fuses ? Rate * reference : reference;
+        bool isMasked = float.IsNegativeInfinity(reference);
+        Offset = isMasked ? 0 : fuses ? Rate * reference : reference;
         Margin = LargestExcess * (Rate / Log2E);
-        double m = fuses ? Offset / (double)Rate : reference;
+        double m = fuses ? Offset / (double)Rate : Offset;
         CappedReference = m;
         if (softCap != 0)
         {
@@ -43,6 +44,8 @@ internal readonly struct Exponent
             Amplitude = (float)(Log2E * amplitude);
             Unit = amplitude / Amplitude;
         }
+
+        CappedReference = isMasked ? double.MinValue : CappedReference; // what is masked must not raise the reference of its row
     }
 
     public float Rate { get; }

@@ -25,7 +25,7 @@ internal enum SecondLook
 
 /// <summary>
 /// The gradient of a row, or of a part of one, that is yet to be written:
-/// gradient_i (+)= (SoftmaxScale · exp(x'_i − LogSumExp) − Uniform) · dx'_i/dx_i, where x' is the capped logit; a −inf logit's is 0.
+/// gradient_i (+)= (SoftmaxScale · exp(x'_i − Reference) − Uniform) · dx'_i/dx_i, where x' is the capped logit; a −inf logit's is 0.
 /// </summary>
 internal readonly ref struct GradientWrite<TLogit>
     where TLogit : unmanaged
@@ -39,9 +39,10 @@ internal readonly ref struct GradientWrite<TLogit>
     /// <summary>Where it goes: the logits themselves, or memory disjoint from them.</summary>
     public Span<TLogit> Gradient { get; init; }
 
-    /// <summary>Of the whole row, capped.</summary>
-    public double LogSumExp { get; init; }
+    /// <summary>The reference of the whole row, or its log-sum-exp.</summary>
+    public double Reference { get; init; }
 
+    /// <summary>What the row's exponentials are multiplied with: softmax is exp(x'_i − Reference) / Σ.</summary>
     public double SoftmaxScale { get; init; }
 
     public double Uniform { get; init; }
@@ -53,8 +54,8 @@ internal readonly ref struct GradientWrite<TLogit>
     public bool Accumulates { get; init; }
 
     /// <summary>
-    /// What the first look left, up to the row's end; empty where there is one reference for all, the log-sum-exp: if there was no
-    /// first look, and for short rows.
+    /// What the first look left, up to the row's end; empty where there is one reference for all: if there was no first look, and
+    /// for short rows.
     /// </summary>
     public ReadOnlySpan<Run> Runs
     {

@@ -20,6 +20,9 @@ internal static class HalfBits
 
     public const uint OneHalf = 0x3F000000;
 
+    /// <summary>What the bits of infinity would be if they were a number's; those of NaN are larger.</summary>
+    public const float Special = 65_536;
+
     /// <summary>65,536.</summary>
     public const uint FirstTooLarge = 0x47800000;
 

@@ -30,6 +30,10 @@ internal unsafe interface ILogitFormat<TLogit>
     static abstract TVector Load<TVector>(TLogit* address)
         where TVector : struct, IFloatVector<TVector>;
 
+    /// <summary>The numbers that were loaded, infinities and NaN included.</summary>
+    static abstract TVector Value<TVector>(TVector loaded)
+        where TVector : struct, IFloatVector<TVector>;
+
     /// <summary>Two registers of logits, which may be dealt out to both by turns.</summary>
     static abstract void LoadTwo<TVector>(TLogit* address, out TVector first, out TVector second)
         where TVector : struct, IFloatVector<TVector>;
@@ -51,9 +55,9 @@ internal readonly unsafe struct FloatFormat : ILogitFormat<float>
 {
     public static float Scale => 1;
 
-    public static float Lowest => -1e38f;
+    public static float Lowest => float.MinValue;
 
-    public static float Highest => 1e38f;
+    public static float Highest => float.MaxValue;
 
     public static float MinusInfinity => float.NegativeInfinity;
 
@@ -66,6 +70,10 @@ internal readonly unsafe struct FloatFormat : ILogitFormat<float>
     public static TVector Load<TVector>(float* address)
         where TVector : struct, IFloatVector<TVector>
         => TVector.Load(address);
+
+    public static TVector Value<TVector>(TVector loaded)
+        where TVector : struct, IFloatVector<TVector>
+        => loaded;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadTwo<TVector>(float* address, out TVector first, out TVector second)
@@ -89,9 +97,9 @@ internal readonly unsafe struct BFloat16Format : ILogitFormat<BFloat16>
 {
     public static float Scale => 1;
 
-    public static float Lowest => -1e38f;
+    public static float Lowest => float.MinValue;
 
-    public static float Highest => 1e38f;
+    public static float Highest => float.MaxValue;
 
     public static float MinusInfinity => float.NegativeInfinity;
 
@@ -104,6 +112,10 @@ internal readonly unsafe struct BFloat16Format : ILogitFormat<BFloat16>
     public static TVector Load<TVector>(BFloat16* address)
         where TVector : struct, IFloatVector<TVector>
         => TVector.LoadUpperHalves((ushort*)address);
+
+    public static TVector Value<TVector>(TVector loaded)
+        where TVector : struct, IFloatVector<TVector>
+        => loaded;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadTwo<TVector>(BFloat16* address, out TVector first, out TVector second)
@@ -142,6 +154,11 @@ internal readonly unsafe struct HalfFormat : ILogitFormat<Half>
     public static TVector Load<TVector>(Half* address)
         where TVector : struct, IFloatVector<TVector>
         => TVector.LoadHalfBits((short*)address);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Value<TVector>(TVector loaded)
+        where TVector : struct, IFloatVector<TVector>
+        => TVector.RestoreSpecialHalves(TVector.Multiply(loaded, Scale));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadTwo<TVector>(Half* address, out TVector first, out TVector second)

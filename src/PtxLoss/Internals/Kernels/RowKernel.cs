@@ -62,17 +62,6 @@ internal abstract class RowKernel<TLogit>
         }
     }
 
-    /// <summary>
-    /// scale · exp(reference − logSumExp), in double: a log-sum-exp rounded to float is off by up to half an ulp, 5e-4 at 10,000,
-    /// which this takes back. At most <paramref name="max"/> if it is finite: infinity times the exponential of a masked logit,
-    /// 0, would be NaN.
-    /// </summary>
-    public static double Factor(double reference, double logSumExp, double scale, double max)
-    {
-        double factor = scale * Math.Exp(reference - logSumExp);
-        return double.IsFinite(factor) ? Math.Clamp(factor, -max, max) : factor;
-    }
-
     protected abstract void ReduceLong(
         ReadOnlySpan<TLogit> row, RowQuestion question, Span<TLogit> kept, Span<Run> runs, in GradientWrite<TLogit> beside, out RowSums sums);
 

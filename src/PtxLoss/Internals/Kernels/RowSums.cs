@@ -31,6 +31,9 @@ internal struct RowSums
     /// <summary>exp of this is 0 in float and in double, and unlike −inf · 0 its product with 0 is 0.</summary>
     public const int LowestShift = -1000;
 
+    /// <summary>A power of 2, with which the sum of as many logits as a row may have is in the range of double.</summary>
+    public const double TotalScale = 1.0 / (1L << 32);
+
     /// <summary>m.</summary>
     public double Reference;
 
@@ -46,7 +49,7 @@ internal struct RowSums
     /// <summary>Where the maximum is first, for <see cref="RowDetails.ArgMax"/>.</summary>
     public int ArgMax;
 
-    /// <summary>Σ x_i over the logits that are not −inf, for <see cref="RowDetails.Total"/>.</summary>
+    /// <summary>Σ x_i · <see cref="TotalScale"/> over the logits that are not −inf, for <see cref="RowDetails.Total"/>.</summary>
     public double Total;
 
     /// <summary>How many logits are not −inf, for <see cref="RowDetails.Total"/>.</summary>
@@ -63,6 +66,9 @@ internal struct RowSums
         sums.Total = 0;
         sums.Unmasked = 0;
     }
+
+    /// <summary>The mean of the logits that are not −inf.</summary>
+    public readonly double Mean => Total / Unmasked / TotalScale;
 
     public readonly double LogSumExp => Reference + Math.Log(Sum);
 

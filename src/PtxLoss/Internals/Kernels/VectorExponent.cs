@@ -16,6 +16,9 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
     private readonly TVector _amplitude;
     private readonly TVector _tanhRatio;
 
+    /// <summary>Half of what is between the lowest Half and the bits of −inf.</summary>
+    private const float HalfStep = 16;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public VectorExponent(in Exponent exponent)
     {
@@ -24,7 +27,7 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
         {
             _rate = TVector.Create(TVector.Fuses ? exponent.Rate * TFormat.Scale : exponent.Rate);
             _rateRest = TVector.Create(exponent.RateRest);
-            _maskBound = TVector.Create(MaskBound(in exponent));
+            _maskBound = TVector.Create(float.IsFinite(TFormat.MinusInfinity) ? (TFormat.MinusInfinity + HalfStep) / TFormat.Scale : float.MinValue);
             _amplitude = TVector.Create(exponent.Amplitude);
             _tanhRatio = TVector.Create(exponent.TanhRatio);
         }
@@ -33,31 +36,38 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
     /// <summary>Whether arithmetic on floats can work relative to a logit.</summary>
     public static bool Holds(double reference, double softCap)
     {
-        // Further out, what is left of a cap's 1 − |T| is below the range of float.
-        const double mostCaps = 20;
-        double rate = softCap == 0 ? Exponent.Log2E : 2 * Exponent.Log2E / softCap;
-        return (softCap == 0 || Math.Abs(reference) <= mostCaps * softCap)
-            && reference >= TFormat.Lowest
-            && reference <= TFormat.Highest
-            && Math.Abs(reference) * rate <= FloatFormat.Highest
-            && rate * TFormat.Scale <= FloatFormat.Highest;
+        (double lowest, double highest) = References(softCap);
+        return reference >= lowest && reference <= highest;
     }
 
-    /// <summary>Below this, u is that of a −inf logit, or a NaN that looks like one.</summary>
-    public static float MaskBound(in Exponent exponent)
+    /// <summary>The logits that arithmetic on floats can work relative to, from the first to the second; there may be none.</summary>
+    public static (double Lowest, double Highest) References(double softCap)
     {
-        const float half = 16;
-        return float.IsFinite(TFormat.MinusInfinity)
-            ? exponent.ApproximateU(TFormat.MinusInfinity + half, TVector.Fuses)
-            : float.MinValue;
+        // A float that is rounded, as Offset is, is off by half a unit or less up to here: by as much the powers of 2 may exceed 1.
+        const double largest = 1 << 24;
+        double furthest = largest / Exponent.Log2E;
+        if (softCap != 0)
+        {
+            double rate = 2 * Exponent.Log2E / softCap;
+
+            // Further out, what is left of a cap's 1 − |T| is below the range of float, and so are the constants of other caps.
+            const double mostCaps = 20, lowestCap = 1e-15, highestCap = 1e30;
+            bool isNormal = softCap is >= lowestCap and <= highestCap && rate * TFormat.Scale <= float.MaxValue;
+            furthest = isNormal ? Math.Min(furthest, mostCaps * softCap) : double.NaN;
+        }
+
+        return (Math.Max(TFormat.Lowest, -furthest), Math.Min(TFormat.Highest, furthest));
     }
+
+    /// <summary>Below this, u is that of a −inf logit, of a NaN that looks like one, or of a logit that float cannot tell from them.</summary>
+    public static float MaskBound(in Exponent exponent)
+        => float.IsFinite(TFormat.MinusInfinity)
+            ? exponent.ApproximateU(TFormat.MinusInfinity + HalfStep, TVector.Fuses)
+            : float.MinValue;
 
     /// <summary>Below this, u is that of a NaN, if the format hides them.</summary>
     public static float NaNBound(in Exponent exponent)
-    {
-        const float half = 32;
-        return exponent.ApproximateU(TFormat.MinusInfinity - half, TVector.Fuses);
-    }
+        => exponent.ApproximateU(TFormat.MinusInfinity - (2 * HalfStep), TVector.Fuses);
 
     /// <summary>u of what was loaded.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -79,9 +89,9 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
     private TVector Shift(TVector loaded)
         => (TFormat.Scale == 1 ? loaded : TVector.Multiply(loaded, TFormat.Scale)) + _minusOffset;
 
-    /// <summary>t of u.</summary>
+    /// <summary>t of u, the u of what was loaded: a small cap makes −inf of a finite logit's.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector T(TVector u)
+    public TVector T(TVector loaded, TVector u)
     {
         if (typeof(TCaps) == typeof(Off))
         {
@@ -89,13 +99,14 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
         }
 
         TVector powerMinusOne = VectorExp<TVector>.Pow2MinusOne(u, out TVector power);
-        return TVector.MinusInfinityWhereLess(u, _maskBound, _amplitude * powerMinusOne / Denominator(power));
+        return TVector.MinusInfinityWhereLess(loaded, _maskBound, _amplitude * powerMinusOne / Denominator(power));
     }
 
-    /// <summary>t of u, and dx'/dx: 4·R·E / (R·E + 1)², the derivative of the hyperbolic tangent.</summary>
+    /// <summary>t of what was loaded, and dx'/dx: 4·R·E / (R·E + 1)², the derivative of the hyperbolic tangent.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector T(TVector u, out TVector derivative)
+    public TVector T(TVector loaded, out TVector derivative)
     {
+        TVector u = U(loaded);
         if (typeof(TCaps) == typeof(Off))
         {
             derivative = default;
@@ -107,7 +118,7 @@ internal readonly struct VectorExponent<TVector, TLogit, TFormat, TCaps>
         TVector powerMinusOne = VectorExp<TVector>.Pow2MinusOne(TVector.Min(TVector.Create(highest), u), out TVector power);
         TVector inverse = TVector.Create(1) / Denominator(power);
         derivative = TVector.Multiply(_tanhRatio, 4) * power * inverse * inverse;
-        return TVector.MinusInfinityWhereLess(u, _maskBound, _amplitude * powerMinusOne * inverse);
+        return TVector.MinusInfinityWhereLess(loaded, _maskBound, _amplitude * powerMinusOne * inverse);
     }
 
     /// <summary>R·E + 1.</summary>

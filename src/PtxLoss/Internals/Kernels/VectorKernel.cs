@@ -103,15 +103,10 @@ internal sealed unsafe class VectorKernel<TVector, TLogit, TFormat> : RowKernel<
         where TKeeps : struct, IFlag
     {
         double cap = look.Question.SoftCap;
-        float reference = look.MaxOfBlock(0);
-        if (reference == TFormat.MinusInfinity)
-        {
-            reference = TFormat.Lowest; // masks may stand in front of logits
-        }
-
+        float reference = look.FirstReference();
         var exponent = new Exponent(reference, cap, TVector.Fuses);
         RowSums.Start(out sums, exponent.CappedReference);
-        bool holds = VectorExponent<TVector, TLogit, TFormat, Off>.Holds(reference, cap);
+        bool holds = VectorExponent<TVector, TLogit, TFormat, Off>.Holds(float.IsNegativeInfinity(reference) ? 0 : reference, cap);
         int run = 0, start = 0;
         while (holds && start < look.Length)
         {
@@ -180,6 +175,22 @@ internal sealed unsafe class VectorKernel<TVector, TLogit, TFormat> : RowKernel<
 
         public Span<Run> Runs { get; init; }
 
+        /// <summary>
+        /// The largest logit of the first block that has one to work relative to: masks, or logits that are as good as masked, may
+        /// stand in front. That of the row if there is none, −inf if all are masked.
+        /// </summary>
+        public float FirstReference()
+        {
+            double lowest = VectorExponent<TVector, TLogit, TFormat, Off>.References(Question.SoftCap).Lowest;
+            float max = float.NegativeInfinity;
+            for (int start = 0; start < Length && !(max >= lowest); start += BlockLength)
+            {
+                max = MathF.Max(max, MaxOfBlock(start));
+            }
+
+            return max == TFormat.MinusInfinity ? float.NegativeInfinity : max;
+        }
+
         /// <summary>The largest logit of the block from <paramref name="start"/> on.</summary>
         public float MaxOfBlock(int start)
             => VectorSums<TVector, TLogit, TFormat>.Max(Row + start, Math.Min(BlockLength, Length - start));
@@ -211,15 +222,17 @@ internal sealed unsafe class VectorKernel<TVector, TLogit, TFormat> : RowKernel<
             }
         }
 
-        /// <summary>A NaN is a maximum to those who ask where one is. It shows in the sum first.</summary>
+        /// <summary>The first NaN is the maximum to those who ask where one is. It shows in the sum.</summary>
         public void FindNaN(ref RowSums sums)
         {
-            for (int i = 0; Question.Wants(RowDetails.ArgMax) && double.IsNaN(sums.Sum) && !double.IsNaN(sums.Max) && i < Length; i++)
+            int end = !Question.Wants(RowDetails.ArgMax) || !double.IsNaN(sums.Sum) ? 0 : double.IsNaN(sums.Max) ? sums.ArgMax : Length;
+            for (int i = 0; i < end; i++)
             {
                 if (double.IsNaN(Logit.ToDouble(Row[i])))
                 {
                     sums.Max = double.NaN;
                     sums.ArgMax = i;
+                    return;
                 }
             }
         }

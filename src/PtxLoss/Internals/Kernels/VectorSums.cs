@@ -110,10 +110,10 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
 
                 if (typeof(TCaps) == typeof(On))
                 {
-                    x0 = u0 = math.T(u0);
-                    x1 = u1 = math.T(u1);
-                    x2 = u2 = math.T(u2);
-                    x3 = u3 = math.T(u3);
+                    x0 = u0 = math.T(x0, u0);
+                    x1 = u1 = math.T(x1, u1);
+                    x2 = u2 = math.T(x2, u2);
+                    x3 = u3 = math.T(x3, u3);
                 }
 
                 if (typeof(TTotals) == typeof(On))
@@ -159,7 +159,7 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
         if (typeof(TTotals) == typeof(On))
         {
             sums.Unmasked += i;
-            sums.Total += typeof(TCaps) == typeof(On) ? i * exponent.CappedReference : 0;
+            sums.Total += typeof(TCaps) == typeof(On) ? i * exponent.CappedReference * RowSums.TotalScale : 0;
         }
 
         return i;
@@ -187,7 +187,7 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
 
             if (typeof(TCaps) == typeof(On))
             {
-                x = u = math.T(u);
+                x = u = math.T(x, u);
             }
 
             TVector weighted = TVector.Create(0);
@@ -244,7 +244,7 @@ internal static unsafe class VectorSums<TVector, TLogit, TFormat>
 
         if (typeof(TTotals) == typeof(On))
         {
-            sums.Total += TVector.SumOfDoubles(total) * (typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale);
+            sums.Total += TVector.SumOfDoubles(total) * ((typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale) * RowSums.TotalScale);
         }
     }
 

@@ -23,6 +23,10 @@ internal unsafe ref struct VectorWriter<TVector, TLogit, TFormat>
     private readonly GradientWrite<TLogit> _write;
     private readonly TLogit* _start;
     private int _run;
+    private double _factor;
+
+    /// <summary>Whether the run is beyond what floats can do: its logits are, or what they are multiplied with.</summary>
+    private bool _isInDouble;
 
     /// <summary>The memory of <paramref name="write"/> is pinned at these addresses.</summary>
     public VectorWriter(in GradientWrite<TLogit> write, TLogit* row, TLogit* gradient)
@@ -35,7 +39,7 @@ internal unsafe ref struct VectorWriter<TVector, TLogit, TFormat>
         BeginRun();
     }
 
-    private readonly Run Run => _write.Runs.IsEmpty ? new(_write.Row.Length, ReferenceOfLogSumExp()) : _write.Runs[_run];
+    private readonly Run Run => _write.Runs.IsEmpty ? new(_write.Row.Length, ReferenceOfRow()) : _write.Runs[_run];
 
     private readonly bool IsLastRun => Run.End == _write.Row.Length;
 
@@ -58,7 +62,7 @@ internal unsafe ref struct VectorWriter<TVector, TLogit, TFormat>
         }
 
         int unaligned = VectorWrites<TVector, TLogit, TFormat>.CountToAlignment(Next.Destination);
-        if (Run.IsInDouble || LeftInRun < count + unaligned)
+        if (_isInDouble || LeftInRun < count + unaligned)
         {
             return false;
         }
@@ -87,23 +91,29 @@ internal unsafe ref struct VectorWriter<TVector, TLogit, TFormat>
 
     private void BeginRun()
     {
-        if (!Run.IsInDouble)
+        _isInDouble = Run.IsInDouble;
+        if (!_isInDouble)
         {
             Next.Exponent = new(Run.Reference, _write.SoftCap, TVector.Fuses);
-            Next.Factor = (float)RowKernel<TLogit>.Factor(
-                Next.Exponent.CappedReference, _write.LogSumExp, _write.SoftmaxScale, float.MaxValue);
+            _factor = _write.SoftmaxScale * Math.Exp(Next.Exponent.CappedReference - _write.Reference);
+            Next.Factor = (float)_factor;
+
+            // Infinity times the exponential of a masked logit, 0, would be NaN.
+            _isInDouble = IsTooLarge(_factor) || IsTooLarge(_write.Uniform);
         }
+
+        static bool IsTooLarge(double value) => double.IsFinite(value) && !float.IsFinite((float)value);
     }
 
     /// <summary>
     /// A reference near the largest logit, where there are no runs; NaN, for double, where there is none or the logits that have no
     /// gradient would have to be told apart.
     /// </summary>
-    private readonly float ReferenceOfLogSumExp()
+    private readonly float ReferenceOfRow()
     {
         const double steepest = 0.999; // of a cap: beyond, the inverse of the hyperbolic tangent grows without bound
         const double near = 40;
-        double reference = _write.LogSumExp, cap = _write.SoftCap;
+        double reference = _write.Reference, cap = _write.SoftCap;
         bool isNear = true;
         if (cap != 0)
         {
@@ -117,7 +127,11 @@ internal unsafe ref struct VectorWriter<TVector, TLogit, TFormat>
 
     private void Write(int count)
     {
-        if (Run.IsInDouble)
+        if (_isInDouble && _write.Look == SecondLook.Scales && !Run.IsInDouble)
+        {
+            ScaleInDouble(new Span<float>(Next.Destination, count));
+        }
+        else if (_isInDouble)
         {
             int start = (int)(Next.Source - _start);
             DoubleRows.Write(_write.Slice(start, count));
@@ -141,6 +155,14 @@ internal unsafe ref struct VectorWriter<TVector, TLogit, TFormat>
 
         Next.Source += count;
         Next.Destination += count;
+    }
+
+    private readonly void ScaleInDouble(Span<float> exponentials)
+    {
+        foreach (ref float value in exponentials)
+        {
+            value = (float)((_factor * value) - _write.Uniform);
+        }
     }
 
     private readonly void WriteGradients(int count)

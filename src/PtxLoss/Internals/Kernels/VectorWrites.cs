@@ -190,14 +190,14 @@ internal static unsafe class VectorWrites<TVector, TLogit, TFormat>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Of(TVector loaded, TVector before)
         {
-            TVector t = _exponent.T(_exponent.U(loaded), out TVector derivative);
+            TVector t = _exponent.T(loaded, out TVector derivative);
             TVector gradient = TVector.MultiplyAdd(VectorExp<TVector>.Pow2(TVector.AtMost128(t)), _factor, _minusUniform);
             if (typeof(TCaps) == typeof(On))
             {
                 gradient *= derivative;
             }
 
-            return typeof(TAccumulates) == typeof(On) ? TVector.MultiplyAdd(before, TFormat.Scale, gradient) : gradient;
+            return typeof(TAccumulates) == typeof(On) ? TFormat.Value(before) + gradient : gradient;
         }
     }
 }

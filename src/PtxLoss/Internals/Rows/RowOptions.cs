@@ -41,5 +41,5 @@ internal readonly struct RowOptions(PtxLossOptions options)
     public double Loss(double logSumExp, double target, in RowSums sums)
         => LabelSmoothing == 0
             ? logSumExp - target
-            : ((1 - LabelSmoothing) * (logSumExp - target)) + (LabelSmoothing * (logSumExp - (sums.Total / sums.Unmasked)));
+            : ((1 - LabelSmoothing) * (logSumExp - target)) + (LabelSmoothing * (logSumExp - sums.Mean));
 }

@@ -73,6 +73,10 @@ internal unsafe struct RowPass<TLogit, TTarget>
         /// <summary>x'_y, or 0 without one.</summary>
         public double TargetLogit;
         public double LogSumExp;
+
+        /// <summary>softmax is exp(x' − Reference) / Sum: of the log-sum-exp alone, little is left where the logits are huge.</summary>
+        public double Reference;
+        public double Sum;
         public double Loss;
 
         /// <summary>ε/n, the part of the target distribution that each of n logits that are not −inf has.</summary>
@@ -234,7 +238,8 @@ internal unsafe struct RowPass<TLogit, TTarget>
         row.IsIgnored |= row.Weight == 0;
         row.Target = row.IsIgnored ? -1 : _options.PlaceOf(target, VocabularySize);
         row.TargetLogit = row.Target < 0 ? 0 : _options.Capped(Logit.ToDouble(_logits[token][row.Target]));
-        row.LogSumExp = row.IsIgnored || KnownLogSumExp == null ? 0 : KnownLogSumExp[token];
+        row.LogSumExp = row.Reference = row.IsIgnored || KnownLogSumExp == null ? 0 : KnownLogSumExp[token];
+        row.Sum = 1;
         row.Loss = 0;
         row.SmoothedPart = 0;
         if (row.IsIgnored)
@@ -271,8 +276,10 @@ internal unsafe struct RowPass<TLogit, TTarget>
         }
 
         row.LogSumExp = sums.LogSumExp;
+        row.Reference = sums.Reference;
+        row.Sum = sums.Sum;
         row.Loss = _options.Loss(row.LogSumExp, row.TargetLogit, in sums);
-        Record(token, in row, Entropy != null ? sums.Entropy : 0, (int)_options.VocabularyStart + sums.ArgMax);
+        Record(token, in row, Entropy != null ? Math.Min(sums.Entropy, Math.Log(VocabularySize)) : 0, (int)_options.VocabularyStart + sums.ArgMax);
     }
 
     public readonly void Differentiate(long token, int segment, in Row row, Span<Run> runs)
@@ -310,8 +317,8 @@ internal unsafe struct RowPass<TLogit, TTarget>
         {
             Row = Segments.Slice(_logits[token], segment, SegmentLength),
             Gradient = Segments.Slice(_gradient[token], segment, SegmentLength),
-            LogSumExp = row.LogSumExp,
-            SoftmaxScale = Scale * row.Weight * _options.LogSumExpSlope(row.LogSumExp),
+            Reference = row.Reference,
+            SoftmaxScale = Scale * row.Weight * _options.LogSumExpSlope(row.LogSumExp) / row.Sum,
             Uniform = Scale * row.Weight * row.SmoothedPart,
             SoftCap = _options.SoftCap,
             Accumulates = _options.Accumulates,
@@ -322,7 +329,7 @@ internal unsafe struct RowPass<TLogit, TTarget>
     /// <summary>p − 1 in double and rounded once: a rounded p has lost what is left of it where the model is sure.</summary>
     private readonly void WriteTarget(long token, in Row row, double earlier)
     {
-        double softmax = _options.LogSumExpSlope(row.LogSumExp) * Math.Exp(row.TargetLogit - row.LogSumExp);
+        double softmax = _options.LogSumExpSlope(row.LogSumExp) * Math.Exp(row.TargetLogit - row.Reference) / row.Sum;
         double wanted = 1 - _options.LabelSmoothing + (double.IsNegativeInfinity(row.TargetLogit) ? 0 : row.SmoothedPart);
         double added = Scale * row.Weight * (softmax - wanted) * _options.Slope(row.TargetLogit);
         _gradient[token][row.Target] = Logit.FromDouble<TLogit>(_options.Accumulates ? earlier + added : added);

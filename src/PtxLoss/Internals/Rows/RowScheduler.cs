@@ -24,8 +24,7 @@ internal static class RowScheduler
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         long logits = pass.Tokens * pass.VocabularySize;
-        long threads = Math.Min(
-            maxDegreeOfParallelism < 0 ? Environment.ProcessorCount : maxDegreeOfParallelism, logits / LogitsPerThread);
+        long threads = Math.Min(SharedLoop.Threads(maxDegreeOfParallelism), logits / LogitsPerThread);
         if (threads <= 1 || pass.Tokens > Array.MaxLength)
         {
             return RunHere(pass);

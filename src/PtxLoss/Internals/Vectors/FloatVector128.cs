@@ -43,6 +43,13 @@ internal unsafe struct FloatVector128 : IFloatVector<FloatVector128>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 RestoreSpecialHalves(FloatVector128 halves)
+    {
+        Vector128<float> isSpecial = Vector128.GreaterThanOrEqual(Vector128.Abs(halves.Lanes), Vector128.Create(HalfBits.Special));
+        return new() { Lanes = halves.Lanes | (isSpecial & Vector128.Create(float.PositiveInfinity)) };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool AnyMinusNaN(float* first, float* second)
         => Vector128.GreaterThanAny(
             Vector128.Max(Vector128.Load((ushort*)first), Vector128.Load((ushort*)second)), Vector128.Create(HalfBits.MinusInfinity));

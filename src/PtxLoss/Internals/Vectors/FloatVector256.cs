@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace PtxLosses.Internals;
 
@@ -11,7 +10,7 @@ internal unsafe struct FloatVector256 : IFloatVector<FloatVector256>
 
     public static int Count => Vector256<float>.Count;
 
-    public static bool Fuses => Fma.IsSupported;
+    public static bool Fuses => true; // the runtime has no AVX2 without FMA
 
     public static FloatVector256 Create(float value) => new() { Lanes = Vector256.Create(value) };
 
@@ -39,6 +38,13 @@ internal unsafe struct FloatVector256 : IFloatVector<FloatVector256>
         Vector256<int> pairs = Vector256.Load((int*)address);
         even = new() { Lanes = (((pairs << 16) >> 3) & Vector256.Create(HalfBits.SignExponentFraction)).AsSingle() };
         odd = new() { Lanes = ((pairs >> 3) & Vector256.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector256 RestoreSpecialHalves(FloatVector256 halves)
+    {
+        Vector256<float> isSpecial = Vector256.GreaterThanOrEqual(Vector256.Abs(halves.Lanes), Vector256.Create(HalfBits.Special));
+        return new() { Lanes = halves.Lanes | (isSpecial & Vector256.Create(float.PositiveInfinity)) };
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

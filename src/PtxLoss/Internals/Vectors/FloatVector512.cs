@@ -42,6 +42,13 @@ internal unsafe struct FloatVector512 : IFloatVector<FloatVector512>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector512 RestoreSpecialHalves(FloatVector512 halves)
+    {
+        Vector512<float> isSpecial = Vector512.GreaterThanOrEqual(Vector512.Abs(halves.Lanes), Vector512.Create(HalfBits.Special));
+        return new() { Lanes = halves.Lanes | (isSpecial & Vector512.Create(float.PositiveInfinity)) };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool AnyMinusNaN(float* first, float* second)
         => Vector512.GreaterThanAny(
             Vector512.Max(Vector512.Load((ushort*)first), Vector512.Load((ushort*)second)), Vector512.Create(HalfBits.MinusInfinity));

@@ -29,6 +29,9 @@ internal unsafe interface IFloatVector<TSelf>
     /// <summary>As <see cref="LoadHalfBits"/>, twice: the first, third, … number, and the second, fourth, …</summary>
     static abstract void LoadHalfBitPairs(float* address, out TSelf even, out TSelf odd);
 
+    /// <summary>Infinity and NaN where a Half's bits stood for them: ±65,536 becomes ±inf, what is beyond NaN.</summary>
+    static abstract TSelf RestoreSpecialHalves(TSelf halves);
+
     /// <summary>Whether one of the Halves in two registers is a NaN whose sign is set.</summary>
     static abstract bool AnyMinusNaN(float* first, float* second);
 
