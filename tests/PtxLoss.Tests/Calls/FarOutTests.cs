@@ -147,9 +147,9 @@ public class FarOutTests
         double[] logits = [.. Enumerable.Repeat(1.5e308, vocabularySize)];
         var options = new PtxLossOptions { LabelSmoothing = 0.1 };
 
-        PtxLoss.Compute(0, logits, [0], vocabularySize, 1, options).Total.Should().BeLessThan(1e293);
+        PtxLoss.Compute(0, logits, [0], vocabularySize, 1, options).Total.Should().BeInRange(-1e296, 1e296);
         double[] withMask = [.. logits, double.NegativeInfinity];
-        PtxLoss.Compute(0, withMask, [0], vocabularySize + 1, 1, options).Total.Should().BeLessThan(1e293);
+        PtxLoss.Compute(0, withMask, [0], vocabularySize + 1, 1, options).Total.Should().BeInRange(-1e296, 1e296);
     }
 
     [Theory]

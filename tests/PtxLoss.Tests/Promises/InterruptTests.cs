@@ -8,7 +8,7 @@ namespace PtxLosses.Tests;
 /// </summary>
 public unsafe class InterruptTests
 {
-    private const int Times = 1000, Rows = 48, RowLength = 1500, LongRows = 2, LongRowLength = 70_000, HiddenSize = 8;
+    private const int Times = 1000, Rows = 16, RowLength = 60_000, LongRows = 2, LongRowLength = 300_000, HiddenSize = 7;
 
     /// <summary>What a call reads and writes.</summary>
     private sealed record Arena(GuardedMemory<float> Logits, GuardedMemory<float> Gradient, GuardedMemory<int> Targets, GuardedMemory<double> Outputs)
@@ -137,7 +137,7 @@ public unsafe class InterruptTests
         for (int i = 0; i < Times && thread.IsAlive; i++)
         {
             SpinWait.SpinUntil(() => Volatile.Read(ref begun) > i || !thread.IsAlive);
-            Thread.SpinWait(random.Next(3000));
+            Thread.SpinWait(random.Next(2) * random.Next(3000));
             thread.Interrupt();
         }
 

@@ -41,7 +41,7 @@ public class SharedLoopTests
     [Fact]
     public void An_interrupt_waits_until_all_items_are_done()
     {
-        int done = 0;
+        int started = 0, done = 0, doneAtTheEnd = 0;
         bool isInterruptedLater = false;
         var thread = new Thread(() =>
         {
@@ -50,13 +50,19 @@ public class SharedLoopTests
             {
                 if (Thread.CurrentThread != caller)
                 {
+                    Volatile.Write(ref started, 1);
+                    caller.Interrupt();
                     Thread.Sleep(50);
                 }
 
-                caller.Interrupt();
+                while (Volatile.Read(ref started) == 0)
+                {
+                    Thread.SpinWait(100); // or the caller would have done all before a helper came
+                }
+
                 Interlocked.Increment(ref done);
             });
-            done.Should().Be(8);
+            doneAtTheEnd = done;
             try
             {
                 Thread.Sleep(Timeout.Infinite);
@@ -70,6 +76,7 @@ public class SharedLoopTests
         thread.Start();
         thread.Join();
 
+        doneAtTheEnd.Should().Be(8);
         isInterruptedLater.Should().BeTrue("the interrupt is not lost");
     }
 
