@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using PtxLosses.Internals;
+using PtxLosses.Tests;
 
 namespace PtxLosses.Benchmarks;
 

@@ -1,5 +1,8 @@
 using System.Numerics;
-using PtxLosses.Internals;
+using PtxLosses.Batch;
+using PtxLosses.Calls;
+using PtxLosses.Common;
+using PtxLosses.Softmax;
 
 namespace PtxLosses;
 
@@ -51,7 +54,7 @@ public static class CrossEntropy
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         options ??= PtxLossOptions.Default;
-        RowKernel<TLogit> kernel = RowKernels.For(logits);
+        SoftmaxKernel<TLogit> kernel = SoftmaxKernels.For(logits);
         Arguments.Check(logits, targets, vocabularySize, options);
         long ids = Arguments.CheckShard(options, vocabularySize);
         if (options.IsVocabularyShard)
@@ -83,7 +86,7 @@ public static class CrossEntropy
                     (MemoryRange.Of(argMax, outputs.ArgMax.Length), "outputs.ArgMax"),
                 ],
                 [(logitRows.Memory, nameof(logits)), (targetRows.Memory, nameof(targets))]);
-            var pass = new RowPass<TLogit, TTarget>(kernel, in logitRows, in targetRows, new RowOptions(options))
+            var pass = new BatchPass<TLogit, TTarget>(kernel, in logitRows, in targetRows, new RowOptions(options))
             {
                 Loss = loss,
                 LogSumExp = logSumExp,
@@ -91,7 +94,7 @@ public static class CrossEntropy
                 Entropy = entropy,
                 ArgMax = argMax,
             };
-            RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
+            BatchScheduler.Run(pass, options.MaxDegreeOfParallelism);
         }
     }
 
@@ -137,7 +140,7 @@ public static class CrossEntropy
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         options ??= PtxLossOptions.Default;
-        RowKernel<TLogit> kernel = RowKernels.For(logits);
+        SoftmaxKernel<TLogit> kernel = SoftmaxKernels.For(logits);
         Arguments.Check(logits, targets, vocabularySize, options);
         long ids = Arguments.CheckShard(options, vocabularySize);
         Arguments.CheckLength(logSumExp.Length, targets.Length, nameof(logSumExp), "values, one per target");
@@ -157,13 +160,13 @@ public static class CrossEntropy
             Arguments.CheckDisjoint(
                 gradientRows.Memory, MemoryRange.Of(knownLogSumExp, tokens), nameof(logitsGradient), nameof(logSumExp));
             Arguments.CheckDisjoint(gradientRows.Memory, MemoryRange.Of(scale, tokens), nameof(logitsGradient), nameof(tokenScale));
-            var pass = new RowPass<TLogit, TTarget>(kernel, in logitRows, in targetRows, new RowOptions(options))
+            var pass = new BatchPass<TLogit, TTarget>(kernel, in logitRows, in targetRows, new RowOptions(options))
             {
                 KnownLogSumExp = knownLogSumExp,
                 TokenScale = scale,
             };
             pass.WriteGradientTo(in gradientRows);
-            RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
+            BatchScheduler.Run(pass, options.MaxDegreeOfParallelism);
         }
     }
 

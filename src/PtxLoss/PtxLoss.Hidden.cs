@@ -1,6 +1,8 @@
 using System.Numerics;
 using System.Numerics.Tensors;
-using PtxLosses.Internals;
+using PtxLosses.Batch;
+using PtxLosses.Calls;
+using PtxLosses.FusedHead;
 
 namespace PtxLosses;
 
@@ -120,9 +122,9 @@ public static partial class PtxLoss
             var targetRows = new TargetRows<TTarget>(targetsStart, targets.Length, options.IgnoreIndex);
             long tokenCount = Arguments.CheckTargets(in targetRows, vocabularySize, [targets.Length], options);
             double weightSum = tokenWeights.IsEmpty ? tokenCount : targetRows.SumWeights(tokenWeights);
-            var divisor = new LossDivisor(options);
+            var divisor = new Normalizer(options);
             Arguments.CheckDenominator(divisor, weightSum, tokenCount, nameof(options));
-            var head = new FusedHead<TTarget>
+            var head = new FusedHeadPass<TTarget>
             {
                 Hidden = HeadArguments.Matrix(hiddenStart, hidden.Lengths, hidden.Strides),
                 Weight = HeadArguments.Matrix(weightStart, weight.Lengths, weight.Strides),

@@ -1,7 +1,8 @@
 using System.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
-using PtxLosses.Internals;
+using PtxLosses.Batch;
+using PtxLosses.Calls;
 
 namespace PtxLosses;
 
@@ -172,7 +173,7 @@ public static partial class PtxLoss
     public static unsafe long CountTokens<TTarget>(in ReadOnlyTensorSpan<TTarget> targets, PtxLossOptions? options = null)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        Dimension* room = stackalloc Dimension[RowOffsets.MaxDimensions];
+        Dimension* room = stackalloc Dimension[RowLayout.MaxDimensions];
         fixed (TTarget* start = targets)
         {
             return TargetRowsOf(start, in targets, room, options ?? PtxLossOptions.Default).CountTokens();
@@ -200,7 +201,7 @@ public static partial class PtxLoss
     {
         options ??= PtxLossOptions.Default;
         TokenWeights.CheckLength(options, targets.FlattenedLength);
-        Dimension* room = stackalloc Dimension[RowOffsets.MaxDimensions];
+        Dimension* room = stackalloc Dimension[RowLayout.MaxDimensions];
         fixed (TTarget* start = targets)
         {
             TargetRows<TTarget> rows = TargetRowsOf(start, in targets, room, options);
@@ -235,21 +236,21 @@ public static partial class PtxLoss
         }
 
         // Other threads may read them: they are done before this method is.
-        Dimension* room = stackalloc Dimension[3 * RowOffsets.MaxDimensions];
+        Dimension* room = stackalloc Dimension[3 * RowLayout.MaxDimensions];
         fixed (TLogit* logitsStart = logits, gradientStart = logitsGradient)
         fixed (TTarget* targetsStart = targets)
         {
-            var logitOffsets = new RowOffsets(logits.Lengths[..^1], logits.Strides[..^1], room);
+            var logitOffsets = new RowLayout(logits.Lengths[..^1], logits.Strides[..^1], room);
             var logitRows = new LogitRows<TLogit>(logitsStart, logitOffsets, vocabularySize);
             LogitRows<TLogit> gradientRows = default;
             if (wantsGradient)
             {
-                var offsets = new RowOffsets(
-                    logitsGradient.Lengths[..^1], logitsGradient.Strides[..^1], room + RowOffsets.MaxDimensions);
+                var offsets = new RowLayout(
+                    logitsGradient.Lengths[..^1], logitsGradient.Strides[..^1], room + RowLayout.MaxDimensions);
                 gradientRows = new(gradientStart, offsets, vocabularySize);
             }
 
-            TargetRows<TTarget> targetRows = TargetRowsOf(targetsStart, in targets, room + (2 * RowOffsets.MaxDimensions), options);
+            TargetRows<TTarget> targetRows = TargetRowsOf(targetsStart, in targets, room + (2 * RowLayout.MaxDimensions), options);
             return Run(
                 rlLoss, in logitRows, in targetRows, targets.Lengths, ptxCoefficient, wantsGradient, in gradientRows, options);
         }
@@ -259,7 +260,7 @@ public static partial class PtxLoss
         TTarget* start, in ReadOnlyTensorSpan<TTarget> targets, Dimension* room, PtxLossOptions options)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        RowOffsets offsets = targets.IsEmpty ? default : new(targets.Lengths, targets.Strides, room);
+        RowLayout offsets = targets.IsEmpty ? default : new(targets.Lengths, targets.Strides, room);
         return new(start, offsets, options.ShiftTargets && !targets.IsEmpty ? targets.Lengths[^1] : 0, options.IgnoreIndex);
     }
 

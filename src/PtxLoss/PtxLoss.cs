@@ -1,5 +1,8 @@
 using System.Numerics;
-using PtxLosses.Internals;
+using PtxLosses.Batch;
+using PtxLosses.Calls;
+using PtxLosses.Common;
+using PtxLosses.Softmax;
 
 namespace PtxLosses;
 
@@ -164,17 +167,17 @@ public static partial class PtxLoss
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        RowKernel<TLogit> kernel = RowKernels.For<TLogit>(logits: default);
+        SoftmaxKernel<TLogit> kernel = SoftmaxKernels.For<TLogit>(logits: default);
         Arguments.CheckCoefficient(ptxCoefficient);
         Arguments.CheckWhole(options);
         long tokenCount = Arguments.CheckTargets(in targets, logits.VocabularySize, targetsShape, options);
         ReadOnlySpan<float> weights = options.TokenWeights.Span;
         double weight = weights.IsEmpty ? tokenCount : targets.SumWeights(weights);
-        var divisor = new LossDivisor(options);
+        var divisor = new Normalizer(options);
         Arguments.CheckDenominator(divisor, weight, tokenCount, nameof(options));
         fixed (float* weightsStart = weights)
         {
-            var pass = new RowPass<TLogit, TTarget>(kernel, in logits, in targets, new RowOptions(options))
+            var pass = new BatchPass<TLogit, TTarget>(kernel, in logits, in targets, new RowOptions(options))
             {
                 TokenWeights = weightsStart,
                 Scale = ptxCoefficient / divisor.Of(weight),
@@ -190,7 +193,7 @@ public static partial class PtxLoss
                 pass.WriteGradientTo(in logitsGradient);
             }
 
-            TokenLosses sums = RowScheduler.Run(pass, options.MaxDegreeOfParallelism);
+            TokenLosses sums = BatchScheduler.Run(pass, options.MaxDegreeOfParallelism);
             var totals = new LossTotals(sums.CrossEntropy, sums.ZLoss, weight, tokenCount);
             return new PtxLossResult(rlLoss, ptxCoefficient, totals, divisor, options.ZLossCoefficient);
         }

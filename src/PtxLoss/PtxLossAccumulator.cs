@@ -1,5 +1,6 @@
 using System.Numerics;
-using PtxLosses.Internals;
+using PtxLosses.Batch;
+using PtxLosses.Calls;
 
 namespace PtxLosses;
 
@@ -20,7 +21,7 @@ public sealed class PtxLossAccumulator
 {
     private LossTotals _totals;
     private double? _zLossCoefficient;
-    private LossDivisor? _divisor;
+    private Normalizer? _divisor;
 
     /// <summary>
     /// Σ w · loss in nats over the tokens that count, w being their <see cref="PtxLossOptions.TokenWeights"/> or 1, with label
@@ -104,7 +105,7 @@ public sealed class PtxLossAccumulator
                 }
             }
 
-            Add(sums, options.ZLossCoefficient, new LossDivisor(options), nameof(options));
+            Add(sums, options.ZLossCoefficient, new Normalizer(options), nameof(options));
         }
     }
 
@@ -146,7 +147,7 @@ public sealed class PtxLossAccumulator
     {
         options ??= PtxLossOptions.Default;
         OptionRanges.Check(options);
-        Add(lossSum, tokenCount, zLossSum, options.ZLossCoefficient, new LossDivisor(options), nameof(options));
+        Add(lossSum, tokenCount, zLossSum, options.ZLossCoefficient, new Normalizer(options), nameof(options));
     }
 
     /// <summary>Adds all that another one has added up, of another thread or another part of the step; it stays as it is.</summary>
@@ -179,7 +180,7 @@ public sealed class PtxLossAccumulator
     }
 
     private void Add(
-        double lossSum, double tokenCount, double zLossSum, double zLossCoefficient, LossDivisor? divisor, string name)
+        double lossSum, double tokenCount, double zLossSum, double zLossCoefficient, Normalizer? divisor, string name)
     {
         const double mostTokens = 1L << 53;
         CheckRange(tokenCount is >= 0 and <= mostTokens, tokenCount, nameof(tokenCount), "from 0 to 2^53");
@@ -197,7 +198,7 @@ public sealed class PtxLossAccumulator
     /// <param name="zLossCoefficient">Its β.</param>
     /// <param name="divisor">What its options make of it; <see langword="null"/> where it came without.</param>
     /// <param name="name">The parameter at fault if it does not agree with what was added before.</param>
-    private void Add(LossTotals sums, double zLossCoefficient, LossDivisor? divisor, string name)
+    private void Add(LossTotals sums, double zLossCoefficient, Normalizer? divisor, string name)
     {
         if (sums.TokenCount == 0)
         {

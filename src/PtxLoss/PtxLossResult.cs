@@ -1,11 +1,12 @@
-using PtxLosses.Internals;
+using PtxLosses.Batch;
+
 
 namespace PtxLosses;
 
 /// <summary>A PPO-ptx loss and its parts. All losses are in nats, and none is a scaled value under a raw name.</summary>
 public readonly record struct PtxLossResult
 {
-    internal PtxLossResult(double rlLoss, double ptxCoefficient, LossTotals totals, LossDivisor divisor, double zLossCoefficient)
+    internal PtxLossResult(double rlLoss, double ptxCoefficient, LossTotals totals, Normalizer divisor, double zLossCoefficient)
     {
         RlLoss = rlLoss;
         PtxCoefficient = ptxCoefficient;
@@ -51,12 +52,12 @@ public readonly record struct PtxLossResult
     /// e to the mean cross-entropy of the tokens that this call counted, by their weights, whatever the reduction and the
     /// denominator; 1 when no token counts.
     /// </summary>
-    public double Perplexity => Math.Exp(Totals.CrossEntropy / default(LossDivisor).Of(Totals.Weight));
+    public double Perplexity => Math.Exp(Totals.CrossEntropy / default(Normalizer).Of(Totals.Weight));
 
     /// <summary>What all of the above follows from.</summary>
     internal LossTotals Totals { get; }
 
-    internal LossDivisor Divisor { get; }
+    internal Normalizer Divisor { get; }
 
     /// <summary>β.</summary>
     internal double ZLossCoefficient { get; }

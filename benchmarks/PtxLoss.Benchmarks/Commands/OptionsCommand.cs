@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using PtxLosses.Softmax;
 
 namespace PtxLosses.Benchmarks;
 
@@ -98,7 +99,7 @@ internal static class OptionsCommand
             _start = (TLogit*)NativeMemory.AlignedAlloc((nuint)_length * (nuint)sizeof(TLogit), AlignedFloats.Alignment);
             for (int i = 0; i < _length; i++)
             {
-                _start[i] = Internals.Logit.FromDouble<TLogit>(values[i]);
+                _start[i] = LogitConvert.FromDouble<TLogit>(values[i]);
             }
         }
 

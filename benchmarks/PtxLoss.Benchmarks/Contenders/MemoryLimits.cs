@@ -1,5 +1,5 @@
 using System.Runtime.Intrinsics;
-using PtxLosses.Internals;
+using PtxLosses.Simd;
 
 namespace PtxLosses.Benchmarks;
 
@@ -20,14 +20,14 @@ internal abstract class MemoryLimits
     public abstract void CopyNonTemporal(bool byQuarters);
 
     public static MemoryLimits For(LossProblem problem, int threads)
-        => Vector512.IsHardwareAccelerated ? new MemoryLimits<FloatVector512>(problem, threads)
-            : Vector256.IsHardwareAccelerated ? new MemoryLimits<FloatVector256>(problem, threads)
-            : new MemoryLimits<FloatVector128>(problem, threads);
+        => Vector512.IsHardwareAccelerated ? new MemoryLimits<SimdFloat512>(problem, threads)
+            : Vector256.IsHardwareAccelerated ? new MemoryLimits<SimdFloat256>(problem, threads)
+            : new MemoryLimits<SimdFloat128>(problem, threads);
 }
 
 /// <summary>The limits over registers of one width.</summary>
 internal sealed unsafe class MemoryLimits<TVector>(LossProblem problem, int threads) : MemoryLimits
-    where TVector : struct, IFloatVector<TVector>
+    where TVector : struct, ISimdFloat<TVector>
 {
     private const int LineLength = AlignedFloats.Alignment / sizeof(float);
 

@@ -12,7 +12,7 @@ internal sealed class RowByRow(LossProblem problem, int threads)
     private const int BlockLength = 1024;
 
     /// <summary>
-    /// The definition in scalar double precision: <see cref="Internals.ScalarReference"/> less all that it finds besides.
+    /// The definition in scalar double precision: <see cref="Tests.ScalarReference"/> less all that it finds besides.
     /// </summary>
     public double Scalar() => Total(token =>
     {

@@ -28,15 +28,15 @@ internal sealed class OutputLayer
     /// <summary>Shaped like <see cref="Weight"/>; a sum over micro-batches.</summary>
     public Matrix Gradient { get; }
 
-    public void Forward(Matrix hidden, Matrix logits) => MatrixProduct.Multiply(hidden, Weight.Transposed, logits);
+    public void Forward(Matrix hidden, Matrix logits) => Sgemm.Multiply(hidden, Weight.Transposed, logits);
 
     /// <summary>
     /// Adds to <see cref="Gradient"/> and writes what these rows contribute to the gradient of the hidden states.
     /// </summary>
     public void Backward(Matrix logitsGradient, Matrix hidden, Matrix hiddenGradient)
     {
-        MatrixProduct.Multiply(logitsGradient.Transposed, hidden, Gradient, accumulate: true);
-        MatrixProduct.Multiply(logitsGradient, Weight, hiddenGradient);
+        Sgemm.Multiply(logitsGradient.Transposed, hidden, Gradient, accumulate: true);
+        Sgemm.Multiply(logitsGradient, Weight, hiddenGradient);
     }
 
     /// <summary>

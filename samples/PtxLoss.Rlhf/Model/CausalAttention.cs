@@ -25,7 +25,7 @@ internal sealed class CausalAttention(ModelShape shape, int batch, int length)
             Matrix value = Head(queryKeyValue, sequence, head, 2).Slice(0, end);
             Matrix weights = probabilities.Slice((index * length) + first, end - first, 0, end);
 
-            MatrixProduct.MultiplyOnThisThread(query, key.Transposed, weights);
+            Sgemm.MultiplyOnThisThread(query, key.Transposed, weights);
             for (int row = 0; row < weights.Rows; row++)
             {
                 int visible = first + row + 1;
@@ -33,7 +33,7 @@ internal sealed class CausalAttention(ModelShape shape, int batch, int length)
                 weights.Row(row)[visible..].Clear();
             }
 
-            MatrixProduct.MultiplyOnThisThread(weights, value, Head(output, sequence, head, 0).Slice(first, end - first));
+            Sgemm.MultiplyOnThisThread(weights, value, Head(output, sequence, head, 0).Slice(first, end - first));
         });
 
     public void Backward(Matrix queryKeyValue, Matrix probabilities, Matrix outputGradient, Matrix queryKeyValueGradient) =>
@@ -43,8 +43,8 @@ internal sealed class CausalAttention(ModelShape shape, int batch, int length)
             Matrix weights = probabilities.Slice(index * length, length);
             Matrix dOutput = Head(outputGradient, sequence, head, 0);
 
-            MatrixProduct.MultiplyOnThisThread(weights.Transposed, dOutput, Head(queryKeyValueGradient, sequence, head, 2));
-            MatrixProduct.MultiplyOnThisThread(dOutput, Head(queryKeyValue, sequence, head, 2).Transposed, dWeights);
+            Sgemm.MultiplyOnThisThread(weights.Transposed, dOutput, Head(queryKeyValueGradient, sequence, head, 2));
+            Sgemm.MultiplyOnThisThread(dOutput, Head(queryKeyValue, sequence, head, 2).Transposed, dWeights);
 
             // Through the softmax: dscore = p·(dp − Σ p·dp), and p is 0 where the mask is, so nothing leaks from the future.
             for (int row = 0; row < length; row++)
@@ -56,9 +56,9 @@ internal sealed class CausalAttention(ModelShape shape, int batch, int length)
                 TensorPrimitives.Multiply(gradient, _scale, gradient);
             }
 
-            MatrixProduct.MultiplyOnThisThread(
+            Sgemm.MultiplyOnThisThread(
                 dWeights, Head(queryKeyValue, sequence, head, 1), Head(queryKeyValueGradient, sequence, head, 0));
-            MatrixProduct.MultiplyOnThisThread(
+            Sgemm.MultiplyOnThisThread(
                 dWeights.Transposed, Head(queryKeyValue, sequence, head, 0), Head(queryKeyValueGradient, sequence, head, 1));
             return dWeights;
         }, _ => { });

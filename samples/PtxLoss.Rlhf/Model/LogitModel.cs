@@ -14,7 +14,7 @@ internal sealed class LogitModel(Transformer transformer, int vocabulary)
     public void Forward(Parameters parameters, int[] tokens)
     {
         transformer.Forward(parameters, tokens);
-        MatrixProduct.Multiply(transformer.Hidden, parameters.TokenEmbedding.Transposed, Logits);
+        Sgemm.Multiply(transformer.Hidden, parameters.TokenEmbedding.Transposed, Logits);
     }
 
     /// <summary>Logits of the next token of every sequence, [batch, vocabulary]; see <see cref="Transformer.Decode"/>.</summary>
@@ -22,7 +22,7 @@ internal sealed class LogitModel(Transformer transformer, int vocabulary)
     {
         Matrix hidden = transformer.Decode(parameters, tokens, first, end);
         Matrix logits = Logits.Slice(0, Batch);
-        MatrixProduct.Multiply(hidden, parameters.TokenEmbedding.Transposed, logits);
+        Sgemm.Multiply(hidden, parameters.TokenEmbedding.Transposed, logits);
         return logits;
     }
 
@@ -32,8 +32,8 @@ internal sealed class LogitModel(Transformer transformer, int vocabulary)
     /// </summary>
     public void Backward(Parameters parameters, Matrix logitsGradient, Parameters sum)
     {
-        MatrixProduct.Multiply(logitsGradient, parameters.TokenEmbedding, transformer.HiddenGradient);
-        MatrixProduct.Multiply(logitsGradient.Transposed, transformer.Hidden, sum.TokenEmbedding, accumulate: true);
+        Sgemm.Multiply(logitsGradient, parameters.TokenEmbedding, transformer.HiddenGradient);
+        Sgemm.Multiply(logitsGradient.Transposed, transformer.Hidden, sum.TokenEmbedding, accumulate: true);
         transformer.Backward(parameters, sum);
     }
 }

@@ -9,7 +9,7 @@ namespace PtxLosses.Samples.Rlhf;
 /// C = A·B (or C += A·B) for any strides, so that a transposed operand is a view and forward and backward share one kernel.
 /// Every element of C is summed by one thread in the order of k: the result does not depend on the number of threads.
 /// </summary>
-internal static class MatrixProduct
+internal static class Sgemm
 {
     private const int TileRows = 6;
 

@@ -121,14 +121,14 @@ internal sealed class Transformer
     }
 
     private static void Product(Matrix x, Matrix w, Matrix y, int firstRow, int rows) =>
-        MatrixProduct.Multiply(x.Slice(firstRow, rows), w, y.Slice(firstRow, rows));
+        Sgemm.Multiply(x.Slice(firstRow, rows), w, y.Slice(firstRow, rows));
 
     /// <summary>The residual connection: to = from + x·w.</summary>
     private static void AddProduct(Matrix from, Matrix x, Matrix w, Matrix to, int firstRow, int rows)
     {
         Matrix sum = to.Slice(firstRow, rows);
         from.Slice(firstRow, rows).Span.CopyTo(sum.Span);
-        MatrixProduct.Multiply(x.Slice(firstRow, rows), w, sum, accumulate: true);
+        Sgemm.Multiply(x.Slice(firstRow, rows), w, sum, accumulate: true);
     }
 
     private static void SquaredRelu(Matrix x, Matrix y, int firstRow, int rows) =>
@@ -143,8 +143,8 @@ internal sealed class Transformer
     {
         Matrix residual = _gradients.Residual;
         Matrix hidden = _gradients.Hidden;
-        MatrixProduct.Multiply(residual, weights.Down.Transposed, hidden);
-        MatrixProduct.Multiply(block.Activated.Transposed, residual, sum.Down, accumulate: true);
+        Sgemm.Multiply(residual, weights.Down.Transposed, hidden);
+        Sgemm.Multiply(block.Activated.Transposed, residual, sum.Down, accumulate: true);
 
         // d relu(x)² = 2·relu(x); the forward pass is done with x, so its buffer takes relu(x).
         RowParallel.For(0, Rows, (first, end) =>
@@ -155,19 +155,19 @@ internal sealed class Transformer
             TensorPrimitives.Multiply(gradient, x, gradient);
             TensorPrimitives.Multiply(gradient, 2f, gradient);
         });
-        MatrixProduct.Multiply(block.PerceptronInput.Transposed, hidden, sum.Up, accumulate: true);
-        MatrixProduct.Multiply(hidden, weights.Up.Transposed, _gradients.Width);
+        Sgemm.Multiply(block.PerceptronInput.Transposed, hidden, sum.Up, accumulate: true);
+        Sgemm.Multiply(hidden, weights.Up.Transposed, _gradients.Width);
         RmsNorm.Backward(_gradients.Width, block.PerceptronInput, block.PerceptronScale, residual);
     }
 
     private void BackwardAttention(Parameters.Layer weights, BlockActivations block, Parameters.Layer sum)
     {
         Matrix residual = _gradients.Residual;
-        MatrixProduct.Multiply(residual, weights.Projection.Transposed, _gradients.Width);
-        MatrixProduct.Multiply(block.Attended.Transposed, residual, sum.Projection, accumulate: true);
+        Sgemm.Multiply(residual, weights.Projection.Transposed, _gradients.Width);
+        Sgemm.Multiply(block.Attended.Transposed, residual, sum.Projection, accumulate: true);
         _attention.Backward(block.QueryKeyValue, block.Probabilities, _gradients.Width, _gradients.QueryKeyValue);
-        MatrixProduct.Multiply(block.AttentionInput.Transposed, _gradients.QueryKeyValue, sum.QueryKeyValue, accumulate: true);
-        MatrixProduct.Multiply(_gradients.QueryKeyValue, weights.QueryKeyValue.Transposed, _gradients.Width);
+        Sgemm.Multiply(block.AttentionInput.Transposed, _gradients.QueryKeyValue, sum.QueryKeyValue, accumulate: true);
+        Sgemm.Multiply(_gradients.QueryKeyValue, weights.QueryKeyValue.Transposed, _gradients.Width);
         RmsNorm.Backward(_gradients.Width, block.AttentionInput, block.AttentionScale, residual);
     }
 }

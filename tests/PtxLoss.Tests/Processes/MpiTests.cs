@@ -79,7 +79,8 @@ public sealed class MpiTests : IClassFixture<MpiTests.Text>
     {
         public Text() => System.IO.File.WriteAllLines(
             File,
-            Directory.EnumerateFiles(Path.Combine(Repository.Root, "src", "PtxLoss", "Internals"), "*.cs", SearchOption.AllDirectories)
+            Directory.EnumerateFiles(Path.Combine(Repository.Root, "src", "PtxLoss"), "*.cs", SearchOption.AllDirectories)
+                .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
                 .Order(StringComparer.Ordinal)
                 .SelectMany(System.IO.File.ReadLines)
                 .Where(line => !string.IsNullOrWhiteSpace(line)));

@@ -76,7 +76,7 @@ public class AccuracyTests(ITestOutputHelper output)
         where TLogit : unmanaged
         =>
         [
-            .. (from kernel in RowKernels.Available<TLogit>()
+            .. (from kernel in SoftmaxKernels.Available<TLogit>()
                 from family in InputFamily.All
                 from what in typeof(TLogit) == typeof(float) ? new[] { Loss, Gradient } : [Loss] // beyond 16 bits nothing is off
                 select (kernel, family, what)).AsParallel().AsOrdered().Select(search =>
@@ -89,7 +89,7 @@ public class AccuracyTests(ITestOutputHelper output)
     private static void AddErrors<TLogit>(Dictionary<string, Finding> errors, Finding[] findings)
         where TLogit : unmanaged
     {
-        foreach (RowKernel<TLogit> kernel in RowKernels.Available<TLogit>())
+        foreach (SoftmaxKernel<TLogit> kernel in SoftmaxKernels.Available<TLogit>())
         {
             foreach (Finding finding in findings.Where(x => x.Logits == typeof(TLogit).Name && x.Kernel == NameOf(kernel)))
             {
@@ -98,7 +98,7 @@ public class AccuracyTests(ITestOutputHelper output)
         }
     }
 
-    private static double Error<TLogit>(RowKernel<TLogit> kernel, WorstInput input, string what)
+    private static double Error<TLogit>(SoftmaxKernel<TLogit> kernel, WorstInput input, string what)
         where TLogit : unmanaged
     {
         (double loss, double gradient) = input.ErrorsOf(kernel);
@@ -106,9 +106,9 @@ public class AccuracyTests(ITestOutputHelper output)
     }
 
     /// <summary>Without fused multiplication and addition, a kernel's roundings are others.</summary>
-    private static string NameOf<TLogit>(RowKernel<TLogit> kernel)
+    private static string NameOf<TLogit>(SoftmaxKernel<TLogit> kernel)
         where TLogit : unmanaged
-        => KernelTests.Name(kernel) is nameof(FloatVector128) && !FloatVector128.Fuses ? "FloatVector128, not fused" : KernelTests.Name(kernel);
+        => KernelTests.Name(kernel) is nameof(SimdFloat128) && !SimdFloat128.Fuses ? "SimdFloat128, not fused" : KernelTests.Name(kernel);
 
     private static IEnumerable<Finding> ReadPage()
         => File.ReadLines(_page)
@@ -136,7 +136,7 @@ public class AccuracyTests(ITestOutputHelper output)
                 PTXLOSS_SEARCH=1200 dotnet test -c Release --filter FullyQualifiedName~AccuracyTests
                 DOTNET_EnableAVX2=0 PTXLOSS_SEARCH=1200 dotnet test -c Release --filter FullyQualifiedName~AccuracyTests
 
-            The tests compute each row of the table again: none may have become worse. `DoubleKernel` is for machines without
+            The tests compute each row of the table again: none may have become worse. `DoubleSoftmax` is for machines without
             vectors; it computes in double. In gradients of 16 bits nothing is off beyond their rounding. An input is, as
             [`WorstInput`](../tests/PtxLoss.Tests/Promises/WorstInput.cs) explains, made of
 

@@ -14,7 +14,7 @@ public class GuardPageTests
             return;
         }
 
-        RowKernel<float> kernel = KernelTests.Find(name);
+        SoftmaxKernel<float> kernel = KernelTests.Find(name);
         foreach (int length in Lengths())
         {
             float[] values = TestData.Logits(length, seed: length);
@@ -25,24 +25,24 @@ public class GuardPageTests
                 using var next = new GuardedMemory<float>(values, atEnd);
                 using var runs = new GuardedMemory<Run>(kernel.MakeRuns(length), atEnd);
 
-                kernel.Reduce(logits.Span, new(RowDetails.Entropy | RowDetails.ArgMax), out _);
+                kernel.Reduce(logits.Span, new(RowStatistics.Entropy | RowStatistics.ArgMax), out _);
                 foreach (bool streams in new[] { true, false })
                 {
-                    SecondLook look = streams ? SecondLook.Streams : SecondLook.Recomputes;
+                    GradientPlan look = streams ? GradientPlan.Streams : GradientPlan.Recomputes;
                     kernel.Write(new() { Row = logits.Span, Gradient = gradient.Span, Reference = 3, SoftmaxScale = 1, Look = look });
                     kernel.WriteGradient(logits.Span, gradient.Span, 1, streams, runs.Span);
                 }
 
-                kernel.Reduce(logits.Span, new(RowDetails.None), [], runs.Span, default, out _);
-                var beside = new GradientWrite<float>
+                kernel.Reduce(logits.Span, new(RowStatistics.None), [], runs.Span, default, out _);
+                var beside = new GradientRequest<float>
                 {
                     Row = logits.Span,
                     Gradient = gradient.Span,
                     SoftmaxScale = 1,
                     Runs = runs.Span,
-                    Look = SecondLook.Streams,
+                    Look = GradientPlan.Streams,
                 };
-                kernel.Reduce(next.Span, new(RowDetails.None), [], [], in beside, out _);
+                kernel.Reduce(next.Span, new(RowStatistics.None), [], [], in beside, out _);
                 kernel.WriteGradient(logits.Span, logits.Span, 1, streams: false, runs.Span);
             }
         }

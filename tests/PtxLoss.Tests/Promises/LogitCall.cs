@@ -47,7 +47,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private readonly long[] _ids;
     private readonly float[] _weightOf;
     private readonly TLogit[] _initial;
-    private readonly TLogit _filler = Logit.FromDouble<TLogit>(42);
+    private readonly TLogit _filler = LogitConvert.FromDouble<TLogit>(42);
 
     // The arguments.
     private Memory<TLogit> _logits, _gradient;
@@ -78,8 +78,8 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         _targetsLayout = isStrided ? Layout.Draw(random, drawn.Shape, 0, repeats: false) : Layout.Dense(drawn.Shape);
         _gradientLayout = drawn.IsInPlace ? _logitsLayout : isStrided ? Layout.Draw(random, drawn.Shape, drawn.VocabularySize, repeats: false) : dense;
 
-        TLogit[] logits = _logitsLayout.Scatter(DrawLogits(random), Logit.FromDouble<TLogit>(double.NaN));
-        _exact = [.. _logitsLayout.Gather<TLogit>(logits).Select(Logit.ToDouble)];
+        TLogit[] logits = _logitsLayout.Scatter(DrawLogits(random), LogitConvert.FromDouble<TLogit>(double.NaN));
+        _exact = [.. _logitsLayout.Gather<TLogit>(logits).Select(LogitConvert.ToDouble)];
         _initial = TestData.EarlierGradient<TLogit>(_exact.Length, drawn.Seed + 4);
         _logits = drawn.IsInPlace ? memories.ToWrite(logits) : memories.ToRead(logits);
         _gradient = drawn.IsInPlace ? _logits : drawn.WantsGradient ? memories.ToWrite(_gradientLayout.Scatter(_initial, _filler)) : default;
@@ -251,19 +251,19 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         {
             int token = i / _drawn.VocabularySize;
             double ofToken = _drawn.Entry != Entry.Backward ? g : scales[token] == 0 ? 0 : g * scales[token];
-            return ofToken + (_drawn.Accumulates ? Logit.ToDouble(_initial[i]) : 0);
+            return ofToken + (_drawn.Accumulates ? LogitConvert.ToDouble(_initial[i]) : 0);
         })];
         bounds.CheckGradient(
-            [.. _gradientLayout.Gather<TLogit>(_gradient).Select(Logit.ToDouble)],
+            [.. _gradientLayout.Gather<TLogit>(_gradient).Select(LogitConvert.ToDouble)],
             gradient,
             i =>
             {
                 (int token, int id) = Math.DivRem(i, _drawn.VocabularySize);
-                double size = Math.Abs(gradient[i]) + (_drawn.Accumulates ? 2 * Math.Abs(Logit.ToDouble(_initial[i])) : 0);
+                double size = Math.Abs(gradient[i]) + (_drawn.Accumulates ? 2 * Math.Abs(LogitConvert.ToDouble(_initial[i])) : 0);
                 return bounds.OfGradient(
                     _exact[i], id == IdOf(token), expected.LogSumExp[token], scales[token], size, _drawn.VocabularySize, _options, _drawn.Entry == Entry.Backward);
             });
-        TLogit filler = _drawn.IsInPlace ? Logit.FromDouble<TLogit>(double.NaN) : _filler;
+        TLogit filler = _drawn.IsInPlace ? LogitConvert.FromDouble<TLogit>(double.NaN) : _filler;
         (!_drawn.IsOverTensors || _gradientLayout.GapsAre<TLogit>(_gradient, filler)).Should().BeTrue("gaps are left alone");
     }
 
@@ -329,7 +329,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             }
         }
 
-        return [.. logits.Select(x => Logit.FromDouble<TLogit>(x))];
+        return [.. logits.Select(x => LogitConvert.FromDouble<TLogit>(x))];
     }
 
     /// <summary>Where the target of a token stands, and its weight; null at the end of a sequence whose targets are shifted.</summary>

@@ -89,34 +89,34 @@ public class OptionPropertyTests
     private static void Holds<TLogit>(Draw drawn)
         where TLogit : unmanaged
     {
-        IReadOnlyList<RowKernel<TLogit>> kernels = RowKernels.Available<TLogit>();
-        RowKernel<TLogit> kernel = kernels[drawn.Kernel % kernels.Count];
+        IReadOnlyList<SoftmaxKernel<TLogit>> kernels = SoftmaxKernels.Available<TLogit>();
+        SoftmaxKernel<TLogit> kernel = kernels[drawn.Kernel % kernels.Count];
         Bounds bounds = Bounds.Of<TLogit>();
-        TLogit[] logits = [.. drawn.Logits(Math.Min(bounds.Largest, float.MaxValue)).Select(Logit.FromDouble<TLogit>)];
+        TLogit[] logits = [.. drawn.Logits(Math.Min(bounds.Largest, float.MaxValue)).Select(LogitConvert.FromDouble<TLogit>)];
         TLogit[] initial = TestData.EarlierGradient<TLogit>(logits.Length, drawn.Seed + 4);
         int[] targets = drawn.Targets();
         PtxLossOptions options = drawn.Options();
 
         TLogit[] gradient = [.. initial];
-        PtxLossResult result = RowPassCalls.Run(kernel, logits, targets, drawn.Coefficient, gradient, options);
+        PtxLossResult result = BatchPassCalls.Run(kernel, logits, targets, drawn.Coefficient, gradient, options);
 
         TLogit[] other = drawn.IsInPlace ? [.. logits] : [.. initial];
-        RowPassCalls.Run(
+        BatchPassCalls.Run(
             kernel, drawn.IsInPlace ? other : logits, targets, drawn.Coefficient, other,
             options with { MaxDegreeOfParallelism = drawn.Threads }).Should().Be(result);
         other.AsSpan().SequenceEqual(gradient.AsSpan(), BitsComparer<TLogit>.Instance).Should().BeTrue("results must not differ in a bit");
 
-        double[] exact = [.. logits.Select(Logit.ToDouble)];
+        double[] exact = [.. logits.Select(LogitConvert.ToDouble)];
         ScalarReference expected = ScalarReference.Compute<double, int>(0, exact, targets, drawn.VocabularySize, drawn.Coefficient, options);
         bounds.CheckLosses(result, expected, drawn.Coefficient, options);
         bounds.CheckGradient(
-            [.. gradient.Select(Logit.ToDouble)],
-            drawn.Accumulates ? [.. expected.Gradient.Zip(initial, (added, x) => Logit.ToDouble(x) + added)] : expected.Gradient,
+            [.. gradient.Select(LogitConvert.ToDouble)],
+            drawn.Accumulates ? [.. expected.Gradient.Zip(initial, (added, x) => LogitConvert.ToDouble(x) + added)] : expected.Gradient,
             i =>
             {
                 (int token, int id) = Math.DivRem(i, drawn.VocabularySize);
                 double weight = drawn.HasWeights ? options.TokenWeights.Span[token] : 1;
-                double size = Math.Abs(expected.Gradient[i]) + (drawn.Accumulates ? Math.Abs(Logit.ToDouble(initial[i])) : 0);
+                double size = Math.Abs(expected.Gradient[i]) + (drawn.Accumulates ? Math.Abs(LogitConvert.ToDouble(initial[i])) : 0);
                 return bounds.OfGradient(
                     exact[i], id == targets[token], expected.LogSumExp[token], expected.GradientScale * weight, size, drawn.VocabularySize, options);
             });
@@ -192,8 +192,8 @@ public class OptionPropertyTests
         public static BitsComparer<TLogit> Instance { get; } = new();
 
         public bool Equals(TLogit x, TLogit y)
-            => BitConverter.DoubleToInt64Bits(Logit.ToDouble(x)) == BitConverter.DoubleToInt64Bits(Logit.ToDouble(y));
+            => BitConverter.DoubleToInt64Bits(LogitConvert.ToDouble(x)) == BitConverter.DoubleToInt64Bits(LogitConvert.ToDouble(y));
 
-        public int GetHashCode(TLogit obj) => Logit.ToDouble(obj).GetHashCode();
+        public int GetHashCode(TLogit obj) => LogitConvert.ToDouble(obj).GetHashCode();
     }
 }

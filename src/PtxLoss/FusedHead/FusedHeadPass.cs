@@ -1,0 +1,216 @@
+using System.Numerics;
+using System.Numerics.Tensors;
+using PtxLosses.Batch;
+using PtxLosses.Calls;
+using PtxLosses.Common;
+using PtxLosses.Gemm;
+using PtxLosses.Softmax;
+
+namespace PtxLosses.FusedHead;
+
+/// <summary>
+/// The loss of logits = hidden · weightᵀ + bias, and its gradients, for as many tokens at a time as there is room for logits: these are
+/// computed, turned into their own gradient in place by the pass that every call takes, and multiplied with weight and hidden
+/// states. Tokens that count nowhere are left out before anything is multiplied. All memory is pinned, and its shapes are checked.
+/// </summary>
+internal sealed unsafe class FusedHeadPass<TTarget>
+    where TTarget : unmanaged, IBinaryInteger<TTarget>
+{
+    /// <summary>Columns of the logits' gradient that a thread adds up at a time: their sums stay in its cache.</summary>
+    private const int ColumnsAtATime = 1024;
+
+    /// <summary>[tokens × d].</summary>
+    public required MatrixView Hidden { get; init; }
+
+    /// <summary>[vocabulary × d].</summary>
+    public required MatrixView Weight { get; init; }
+
+    /// <summary>[vocabulary], or null.</summary>
+    public required float* Bias { get; init; }
+
+    public required TargetRows<TTarget> Targets { get; init; }
+
+    /// <summary>[tokens], or null.</summary>
+    public required float* TokenWeights { get; init; }
+
+    /// <summary>Like <see cref="Hidden"/>, or empty where it is not wanted.</summary>
+    public required MatrixView HiddenGradient { get; init; }
+
+    /// <summary>Like <see cref="Weight"/>, or empty.</summary>
+    public required MatrixView WeightGradient { get; init; }
+
+    /// <summary>Like <see cref="Bias"/>.</summary>
+    public required float* BiasGradient { get; init; }
+
+    public required PtxLossOptions Options { get; init; }
+
+    /// <summary>∂(what is differentiated) / ∂(the loss of a token that counts once).</summary>
+    public required double Scale { get; init; }
+
+    private int VocabularySize => (int)Weight.Rows;
+
+    /// <summary>Checks that what is written has no element in common with anything else: the caller does so before <see cref="Run"/>.</summary>
+    public void CheckMemory()
+    {
+        ReadOnlySpan<(MatrixView Matrix, string Name)> all =
+        [
+            (HiddenGradient, "hiddenGradient"),
+            (WeightGradient, "weightGradient"),
+            (Row(BiasGradient, VocabularySize), "biasGradient"),
+            (Hidden, "hidden"),
+            (Weight, "weight"),
+            (Row(Bias, VocabularySize), "bias"),
+            (Row(TokenWeights, Targets.Count), "options.TokenWeights"),
+        ];
+        const int outputs = 3;
+        for (int i = 0; i < outputs; i++)
+        {
+            (MatrixView output, string name) = all[i];
+            Arguments.CheckDisjoint(output.Memory, Targets.Memory, name, "targets");
+            foreach ((MatrixView other, string otherName) in all[(i + 1)..])
+            {
+                Arguments.CheckDisjoint(output.Overlaps(in other), name, otherName);
+            }
+        }
+
+        static MatrixView Row(float* start, long length) => new(start, start == null ? 0 : 1, length, length);
+    }
+
+    /// <summary>Computes the sums of the losses, and the gradients.</summary>
+    public TokenLosses Run(HeadScratch scratch)
+    {
+        TokenLosses sums = default;
+        long next = 0;
+        bool adds = Options.AccumulateGradient;
+        int count;
+        while ((count = Gather(ref next, scratch)) > 0)
+        {
+            MatrixView hidden = scratch.Hidden.Block(0, 0, count, Hidden.Columns);
+            MatrixView logits = scratch.Logits.Block(0, 0, count, VocabularySize);
+            ComputeLogits(in hidden, in logits, scratch);
+            sums += Reduce(in logits, scratch);
+            Differentiate(in logits, in hidden, adds, scratch);
+            adds = true;
+        }
+
+        if (!adds)
+        {
+            WeightGradient.Clear();
+            new Span<float>(BiasGradient, BiasGradient == null ? 0 : VocabularySize).Clear();
+        }
+
+        return sums;
+    }
+
+    /// <summary>
+    /// Copies the hidden states of the next tokens that count, as many as there is room for. One thread does: a state is copied once
+    /// and then multiplied with the whole vocabulary.
+    /// </summary>
+    private int Gather(ref long next, HeadScratch scratch)
+    {
+        int count = 0;
+        for (; next < Targets.Count && count < scratch.TokensPerPart; next++)
+        {
+            bool counts = Targets.Counts(next, out long target);
+            float weight = !counts ? 0 : TokenWeights == null ? 1 : TokenWeights[next];
+            if (weight != 0)
+            {
+                Hidden.Row(next).CopyTo(scratch.Hidden.Row(count));
+                (scratch.Tokens[count], scratch.Targets[count], scratch.Weights[count]) = (next, target, weight);
+                count++;
+            }
+            else if (!HiddenGradient.IsEmpty && !Options.AccumulateGradient)
+            {
+                HiddenGradient.Row(next).Clear();
+            }
+        }
+
+        return count;
+    }
+
+    private void ComputeLogits(in MatrixView hidden, in MatrixView logits, HeadScratch scratch)
+    {
+        for (long token = 0; token < logits.Rows && Bias != null; token++)
+        {
+            new ReadOnlySpan<float>(Bias, VocabularySize).CopyTo(logits.Row(token));
+        }
+
+        Sgemm.Multiply(hidden, Weight.Transposed, logits, adds: Bias != null, scratch.Threads, scratch.Panels);
+    }
+
+    /// <summary>Sums the losses and, where a gradient is wanted, turns the logits into theirs.</summary>
+    private TokenLosses Reduce(in MatrixView logits, HeadScratch scratch)
+    {
+        var rows = new LogitRows<float>(logits.Start, new RowLayout(logits.Rows, logits.RowStride), VocabularySize);
+        var targets = new TargetRows<long>(scratch.Targets, logits.Rows, ignoreIndex: null);
+        var options = new RowOptions(Options) { Accumulates = false };
+        var pass = new BatchPass<float, long>(SoftmaxKernels.For<float>(logits: default), in rows, in targets, options)
+        {
+            TokenWeights = TokenWeights == null ? null : scratch.Weights,
+            Scale = Scale,
+        };
+        if (!HiddenGradient.IsEmpty || !WeightGradient.IsEmpty || BiasGradient != null)
+        {
+            pass.WriteGradientTo(in rows);
+        }
+
+        return BatchScheduler.Run(pass, Options.MaxDegreeOfParallelism);
+    }
+
+    private void Differentiate(in MatrixView logitsGradient, in MatrixView hidden, bool adds, HeadScratch scratch)
+    {
+        if (!HiddenGradient.IsEmpty)
+        {
+            MatrixView gradient = scratch.HiddenGradient.Block(0, 0, hidden.Rows, hidden.Columns);
+            Sgemm.Multiply(logitsGradient, Weight, gradient, adds: false, scratch.Threads, scratch.Panels);
+            for (int i = 0; i < gradient.Rows; i++)
+            {
+                Add(gradient.Row(i), HiddenGradient.Row(scratch.Tokens[i]), Options.AccumulateGradient);
+            }
+        }
+
+        if (!WeightGradient.IsEmpty)
+        {
+            Sgemm.Multiply(logitsGradient.Transposed, hidden, WeightGradient, adds, scratch.Threads, scratch.Panels);
+        }
+
+        if (BiasGradient != null)
+        {
+            AddUpTokens(logitsGradient, adds, scratch.Threads);
+        }
+    }
+
+    /// <summary>In double: unlike the products, whose sums are begun anew, this is one sum over all tokens of a part.</summary>
+    private void AddUpTokens(MatrixView logitsGradient, bool adds, int threads)
+        => ParallelLoop.Run(Segments.Count(VocabularySize, ColumnsAtATime), threads, block =>
+        {
+            Span<float> gradient = Segments.Slice(new Span<float>(BiasGradient, VocabularySize), (int)block, ColumnsAtATime);
+            Span<double> sums = stackalloc double[gradient.Length], widened = stackalloc double[gradient.Length];
+            sums.Clear();
+            if (adds)
+            {
+                TensorPrimitives.ConvertTruncating<float, double>(gradient, sums);
+            }
+
+            for (long token = 0; token < logitsGradient.Rows; token++)
+            {
+                Span<float> row = Segments.Slice(logitsGradient.Row(token), (int)block, ColumnsAtATime);
+                TensorPrimitives.ConvertTruncating<float, double>(row, widened);
+                TensorPrimitives.Add(sums, widened, sums);
+            }
+
+            TensorPrimitives.ConvertTruncating<double, float>(sums, gradient);
+        });
+
+    private static void Add(ReadOnlySpan<float> values, Span<float> destination, bool adds)
+    {
+        if (adds)
+        {
+            TensorPrimitives.Add(destination, values, destination);
+        }
+        else
+        {
+            values.CopyTo(destination);
+        }
+    }
+}

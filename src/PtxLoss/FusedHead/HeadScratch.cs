@@ -1,0 +1,117 @@
+using System.Runtime.InteropServices;
+using PtxLosses.Batch;
+using PtxLosses.Common;
+using PtxLosses.Gemm;
+
+namespace PtxLosses.FusedHead;
+
+/// <summary>
+/// The working memory of a fused head, within <see cref="PtxLossOptions.MaxScratchBytes"/>: the logits of as many tokens as there is
+/// room for, what goes with each of them, and the panels of matrix products.
+/// </summary>
+internal sealed unsafe class HeadScratch : IDisposable
+{
+    private const int Line = 64;
+
+    private void* _memory;
+
+    /// <summary>Takes the memory that so many tokens need, or as many of them as there is room for.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no room for one token.</exception>
+    public HeadScratch(long tokens, int vocabularySize, int hiddenSize, PtxLossOptions options)
+    {
+        (long tokenBytes, long panelBytes) = (TokenBytes(vocabularySize, hiddenSize), PanelBytes(threads: 1) + Line);
+        long least = Needed(tokens: 1, vocabularySize, hiddenSize);
+        if (options.MaxScratchBytes < least)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(options),
+                options.MaxScratchBytes,
+                FormattableString.Invariant($"options.MaxScratchBytes is {options.MaxScratchBytes}, but a vocabulary of {vocabularySize} and hidden states of {hiddenSize} need at least {least}."));
+        }
+
+        // However many threads there are: the sums of a gradient depend on how many tokens there are at a time.
+        long roomForPanels = Math.Max(options.MaxScratchBytes / 2, panelBytes);
+        Threads = (int)Math.Clamp(roomForPanels / panelBytes, 1, ParallelLoop.Threads(options.MaxDegreeOfParallelism));
+
+        // As even as can be, in whole tiles.
+        long tile = Sgemm.TileRows;
+        long most = Math.Min((options.MaxScratchBytes - roomForPanels) / tokenBytes, int.MaxValue);
+        most -= most > tile ? most % tile : 0;
+        tokens = Math.Max(1, tokens);
+        long parts = Segments.Count(tokens, most);
+        TokensPerPart = (int)Math.Min(most, Segments.Count(Segments.Count(tokens, parts), tile) * tile);
+
+        // Aligned by hand: glibc does not use again what it has aligned, and every call would pay for fresh pages.
+        Bytes = (TokensPerPart * tokenBytes) + PanelBytes(Threads) + Line;
+        _memory = NativeMemory.Alloc((nuint)Bytes);
+        byte* next = (byte*)(((nint)_memory + Line - 1) / Line * Line);
+        Logits = Take(TokensPerPart, vocabularySize, RowStride(vocabularySize));
+        Hidden = Take(TokensPerPart, hiddenSize, RowStride(hiddenSize));
+        HiddenGradient = Take(TokensPerPart, hiddenSize, RowStride(hiddenSize));
+        Panels = (float*)next;
+        next += PanelBytes(Threads);
+        Tokens = (long*)next;
+        Targets = Tokens + TokensPerPart;
+        Weights = (float*)(Targets + TokensPerPart);
+
+        MatrixView Take(long rows, int columns, long rowStride)
+        {
+            var matrix = new MatrixView((float*)next, rows, columns, rowStride);
+            next += rows * rowStride * sizeof(float);
+            return matrix;
+        }
+    }
+
+    public long Bytes { get; }
+
+    public int TokensPerPart { get; }
+
+    public int Threads { get; }
+
+    /// <summary>A row for each token, as in the other matrices.</summary>
+    public MatrixView Logits { get; }
+
+    public MatrixView Hidden { get; }
+
+    /// <summary>Also where it is not wanted: a loss must not depend on whether it is.</summary>
+    public MatrixView HiddenGradient { get; }
+
+    /// <summary>What matrix products work in.</summary>
+    public float* Panels { get; }
+
+    /// <summary>Which tokens they are.</summary>
+    public long* Tokens { get; }
+
+    public long* Targets { get; }
+
+    public float* Weights { get; }
+
+    /// <summary>What so many tokens need at a time.</summary>
+    public static long Needed(int tokens, int vocabularySize, int hiddenSize)
+    {
+        long forTokens = tokens * TokenBytes(vocabularySize, hiddenSize);
+        return forTokens + Math.Max(forTokens, PanelBytes(threads: 1) + Line);
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.Free(_memory);
+        _memory = null;
+    }
+
+    /// <summary>With what <see cref="BatchScheduler"/> allocates for it.</summary>
+    private static long TokenBytes(int vocabularySize, int hiddenSize)
+        => ((RowStride(vocabularySize) + (2 * RowStride(hiddenSize)) + 1) * sizeof(float)) + (2 * sizeof(long)) + sizeof(TokenLosses);
+
+    private static long PanelBytes(int threads) => Sgemm.ScratchLength(threads) * sizeof(float);
+
+    /// <summary>
+    /// Rows start at a line, an odd number of lines from each other: at a large power of 2 they would share the same few places of a
+    /// cache.
+    /// </summary>
+    private static long RowStride(int columns)
+    {
+        const int floats = Line / sizeof(float);
+        return (Segments.Count(columns, floats) | 1) * floats;
+    }
+}

@@ -1,0 +1,129 @@
+using System.Runtime.CompilerServices;
+using PtxLosses.Common;
+using PtxLosses.Simd;
+
+namespace PtxLosses.Softmax;
+
+/// <summary>An <see cref="AffineExponent"/> in registers.</summary>
+internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
+    where TVector : struct, ISimdFloat<TVector>
+    where TLogit : unmanaged
+    where TFormat : struct, ILogitFormat<TLogit>
+    where TCaps : struct, IFlag
+{
+    private readonly TVector _minusOffset;
+    private readonly TVector _rate;
+    private readonly TVector _rateRest;
+    private readonly TVector _maskBound;
+    private readonly TVector _amplitude;
+    private readonly TVector _tanhRatio;
+
+    /// <summary>Half of what is between the lowest Half and the bits of −inf.</summary>
+    private const float HalfStep = 16;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public SimdExponent(in AffineExponent exponent)
+    {
+        _minusOffset = TVector.Create(-exponent.Offset);
+        if (typeof(TCaps) == typeof(On))
+        {
+            _rate = TVector.Create(TVector.Fuses ? exponent.Rate * TFormat.Scale : exponent.Rate);
+            _rateRest = TVector.Create(exponent.RateRest);
+            _maskBound = TVector.Create(float.IsFinite(TFormat.MinusInfinity) ? (TFormat.MinusInfinity + HalfStep) / TFormat.Scale : float.MinValue);
+            _amplitude = TVector.Create(exponent.Amplitude);
+            _tanhRatio = TVector.Create(exponent.TanhRatio);
+        }
+    }
+
+    /// <summary>Whether arithmetic on floats can work relative to a logit.</summary>
+    public static bool Holds(double reference, double softCap)
+    {
+        (double lowest, double highest) = References(softCap);
+        return reference >= lowest && reference <= highest;
+    }
+
+    /// <summary>The logits that arithmetic on floats can work relative to, from the first to the second; there may be none.</summary>
+    public static (double Lowest, double Highest) References(double softCap)
+    {
+        // A float that is rounded, as Offset is, is off by half a unit or less up to here: by as much the powers of 2 may exceed 1.
+        const double largest = 1 << 24;
+        double furthest = largest / AffineExponent.Log2E;
+        if (softCap != 0)
+        {
+            double rate = 2 * AffineExponent.Log2E / softCap;
+
+            // Further out, what is left of a cap's 1 − |T| is below the range of float, and so are the constants of other caps.
+            const double mostCaps = 20, lowestCap = 1e-15, highestCap = 1e30;
+            bool isNormal = softCap is >= lowestCap and <= highestCap && rate * TFormat.Scale <= float.MaxValue;
+            furthest = isNormal ? Math.Min(furthest, mostCaps * softCap) : double.NaN;
+        }
+
+        return (Math.Max(TFormat.Lowest, -furthest), Math.Min(TFormat.Highest, furthest));
+    }
+
+    /// <summary>Below this, u is that of a −inf logit, of a NaN that looks like one, or of a logit that float cannot tell from them.</summary>
+    public static float MaskBound(in AffineExponent exponent)
+        => float.IsFinite(TFormat.MinusInfinity)
+            ? exponent.ApproximateU(TFormat.MinusInfinity + HalfStep, TVector.Fuses)
+            : float.MinValue;
+
+    /// <summary>Below this, u is that of a NaN, if the format hides them.</summary>
+    public static float NaNBound(in AffineExponent exponent)
+        => exponent.ApproximateU(TFormat.MinusInfinity - (2 * HalfStep), TVector.Fuses);
+
+    /// <summary>u of what was loaded.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TVector U(TVector loaded)
+    {
+        if (typeof(TCaps) == typeof(On))
+        {
+            TVector u = TVector.Fuses ? TVector.MultiplyAdd(loaded, _rate, _minusOffset) : Shift(loaded) * _rate;
+            return TVector.MultiplyAdd(u, _rateRest, u);
+        }
+
+        return TVector.Fuses
+            ? TVector.MultiplyAdd(loaded, AffineExponent.Log2E * TFormat.Scale, _minusOffset)
+            : TVector.Multiply(Shift(loaded), AffineExponent.Log2E);
+    }
+
+    /// <summary>x − m, where nothing is fused.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private TVector Shift(TVector loaded)
+        => (TFormat.Scale == 1 ? loaded : TVector.Multiply(loaded, TFormat.Scale)) + _minusOffset;
+
+    /// <summary>t of u, the u of what was loaded: a small cap makes −inf of a finite logit's.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TVector T(TVector loaded, TVector u)
+    {
+        if (typeof(TCaps) == typeof(Off))
+        {
+            return u;
+        }
+
+        TVector powerMinusOne = Exp2<TVector>.Pow2MinusOne(u, out TVector power);
+        return TVector.MinusInfinityWhereLess(loaded, _maskBound, _amplitude * powerMinusOne / Denominator(power));
+    }
+
+    /// <summary>t of what was loaded, and dx'/dx: 4·R·E / (R·E + 1)², the derivative of the hyperbolic tangent.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TVector T(TVector loaded, out TVector derivative)
+    {
+        TVector u = U(loaded);
+        if (typeof(TCaps) == typeof(Off))
+        {
+            derivative = default;
+            return u;
+        }
+
+        // Without runs, the reference may be far below a logit that is beyond the cap: E stays in the range of float, and so does R·E.
+        const float highest = 100;
+        TVector powerMinusOne = Exp2<TVector>.Pow2MinusOne(TVector.Min(TVector.Create(highest), u), out TVector power);
+        TVector inverse = TVector.Create(1) / Denominator(power);
+        derivative = TVector.Multiply(_tanhRatio, 4) * power * inverse * inverse;
+        return TVector.MinusInfinityWhereLess(loaded, _maskBound, _amplitude * powerMinusOne * inverse);
+    }
+
+    /// <summary>R·E + 1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private TVector Denominator(TVector power) => TVector.MultiplyAdd(power, _tanhRatio, 1);
+}

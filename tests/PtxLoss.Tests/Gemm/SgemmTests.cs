@@ -1,0 +1,320 @@
+using System.Runtime.InteropServices;
+
+namespace PtxLosses.Tests;
+
+/// <summary>The matrix product of every kernel against a triple loop in double.</summary>
+public unsafe class SgemmTests
+{
+    /// <summary>What the rows of C are apart beyond their length, and what must stay in between.</summary>
+    private const int Gap = 5;
+    private const float Untouched = 12345;
+
+    public static TheoryData<string> Kernels => [.. Sgemm.Kernels.Select(kernel => kernel.Name)];
+
+    /// <summary>Single elements, primes, one more and one less than tiles and panels, and several blocks in each direction.</summary>
+    private static (int Rows, int Columns, int Inner)[] Shapes { get; } =
+    [
+        (1, 1, 1), (1, 1, 0), (2, 3, 5), (1, 32, 7), (12, 32, 4), (6, 16, 4), (6, 8, 3), (11, 31, 8), (13, 33, 9), (5, 15, 16), (7, 17, 17),
+        (24, 64, 64), (23, 65, 63), (25, 63, 65), (1, 257, 341), (29, 1, 342), (37, 41, 683), (101, 103, 107), (17, 211, 1031),
+        (3, 1025, 67), (97, 1031, 13), (401, 19, 331), (1031, 5, 131), (2053, 37, 65),
+    ];
+
+    [Fact]
+    public void There_is_a_kernel_wherever_rows_have_one()
+        => Sgemm.Kernels.Select(kernel => kernel.Name).Should().Equal([.. KernelTests.Names.SkipLast(1), nameof(PlainProduct)]);
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Every_shape_and_transposition_is_as_exact_as_float_allows(string name)
+    {
+        SgemmKernel kernel = Find(name);
+        foreach ((int rows, int columns, int inner) in Shapes)
+        {
+            var problem = new Problem(rows, columns, inner);
+            for (int transpositions = 0; transpositions < 4; transpositions++)
+            {
+                foreach (bool adds in new[] { false, true })
+                {
+                    float[] result = problem.Multiply(kernel, (transpositions & 1) != 0, (transpositions & 2) != 0, adds, threads: 1);
+                    problem.ShouldBeTheProduct(result, adds);
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Any_number_of_threads_gives_the_same_bits(string name)
+    {
+        SgemmKernel kernel = Find(name);
+        foreach ((int rows, int columns, int inner) in new[] { (67, 1009, 131), (1009, 131, 67), (67, 131, 5003), (256, 768, 64) })
+        {
+            var problem = new Problem(rows, columns, inner);
+            float[] expected = problem.Multiply(kernel, false, true, adds: true, threads: 1);
+            problem.ShouldBeTheProduct(expected, adds: true);
+            foreach (int threads in new[] { 2, 3, 7 })
+            {
+                problem.Multiply(kernel, false, true, adds: true, threads).ShouldBeIdentical(expected);
+                problem.Multiply(kernel, true, false, adds: true, threads).ShouldBeIdentical(expected);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void As_many_rows_as_a_kernel_takes_at_a_time(string name)
+    {
+        SgemmKernel kernel = Find(name);
+        foreach (int inner in new[] { 65, 341 })
+        {
+            var problem = new Problem((int)kernel.MaxRows(inner), 37, inner);
+            problem.ShouldBeTheProduct(problem.Multiply(kernel, false, false, adds: false, threads: 1), adds: false);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Gaps_between_rows_and_columns_change_nothing(string name)
+    {
+        SgemmKernel kernel = Find(name);
+        foreach ((int rows, int columns, int inner) in new[] { (13, 33, 9), (24, 64, 16), (37, 41, 683) })
+        {
+            var problem = new Problem(rows, columns, inner);
+            float[] a = Spread(problem.A), b = Spread(problem.B), result = new float[rows * columns];
+            float* scratch = (float*)NativeMemory.Alloc((nuint)Sgemm.ScratchLength(kernel, 1), sizeof(float));
+            fixed (float* startOfA = a, startOfB = b, start = result)
+            {
+                MatrixView viewOfA = new(startOfA, rows, inner, 2 * inner, 2), viewOfB = new(startOfB, inner, columns, 2 * columns, 2);
+                Sgemm.Multiply(kernel, viewOfA, viewOfB, new(start, rows, columns, columns), adds: false, 1, scratch);
+            }
+
+            NativeMemory.Free(scratch);
+            result.ShouldBeIdentical(problem.Multiply(kernel, false, false, adds: false, threads: 1));
+        }
+
+        static float[] Spread(float[] matrix) => [.. matrix.SelectMany(x => new[] { x, float.NaN })];
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void A_product_without_rows_or_columns_is_none(string name)
+    {
+        float[] memory = [1, 2, 3, 4];
+        fixed (float* start = memory)
+        {
+            MatrixView none = new(start, 0, 2, 2), other = new(start, 2, 2, 2);
+            Sgemm.Multiply(Find(name), none, other, none, adds: false, 1, scratch: null);
+            Sgemm.Multiply(Find(name), other, none.Transposed, none.Transposed, adds: false, 1, scratch: null);
+        }
+
+        memory.Should().Equal(1, 2, 3, 4);
+    }
+
+    [Theory]
+    [InlineData(1, 4, 1)]
+    [InlineData(5, 6, 1)] // a whole panel and a rest
+    [InlineData(5, 7, 3)]
+    [InlineData(4, 3, 1)]
+    public void Panels_end_with_their_last_column(int rows, int columns, int columnStride)
+    {
+        const int width = 4;
+        int panels = (columns + width - 1) / width;
+        float[] matrix = TestData.Logits(rows * columns * columnStride, seed: 1);
+        float[] packed = [.. Enumerable.Repeat(Untouched, (panels * rows * width) + width)];
+        fixed (float* from = matrix, to = packed)
+        {
+            Packing<SimdFloat128>.Pack(new(from, rows, columns, columns * columnStride, columnStride), width, width, to);
+        }
+
+        for (int i = 0; i < packed.Length; i++)
+        {
+            (int panel, int row, int column) = (i / (rows * width), i / width % rows, (i / (rows * width) * width) + (i % width));
+            packed[i].Should().Be(panel == panels ? Untouched : column < columns ? matrix[((row * columns) + column) * columnStride] : 0);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Errors_do_not_add_up(string name)
+    {
+        // The bound of the other tests is for errors that all have one sign; those of one product do not.
+        var problem = new Problem(24, 40, 5003);
+        float[] result = problem.Multiply(Find(name), false, false, adds: false, threads: 1);
+
+        problem.RootMeanSquareError(result).Should().BeLessThan(Math.Sqrt(5003) * Math.Pow(2, -24));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Nothing_is_touched_outside(string name)
+    {
+        if (!GuardedMemory<float>.IsSupported)
+        {
+            return;
+        }
+
+        SgemmKernel kernel = Find(name);
+        foreach ((int rows, int columns, int inner) in Shapes.Where(shape => shape.Inner > 0))
+        {
+            var problem = new Problem(rows, columns, inner);
+            foreach (bool atEnd in new[] { false, true })
+            {
+                using var a = new GuardedMemory<float>(problem.A, atEnd);
+                using var b = new GuardedMemory<float>(problem.B, atEnd);
+                using var c = new GuardedMemory<float>(new float[rows * columns], atEnd);
+                using var scratch = new GuardedMemory<float>(new float[Sgemm.ScratchLength(kernel, 1)], atEnd);
+                for (int transpositions = 0; transpositions < 4; transpositions++)
+                {
+                    MatrixView viewOfA = (transpositions & 1) != 0
+                        ? new MatrixView(Start(a), inner, rows, rows).Transposed
+                        : new(Start(a), rows, inner, inner);
+                    MatrixView viewOfB = (transpositions & 2) != 0
+                        ? new MatrixView(Start(b), columns, inner, inner).Transposed
+                        : new(Start(b), inner, columns, columns);
+                    Sgemm.Multiply(
+                        kernel, viewOfA, viewOfB, new(Start(c), rows, columns, columns), adds: transpositions == 3, 1, Start(scratch));
+                }
+            }
+        }
+
+        static float* Start(GuardedMemory<float> memory) => (float*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref memory.Span[0]);
+    }
+
+    [Theory]
+    [InlineData(256, 50304, 768, 2)]
+    [InlineData(256, 768, 50304, 2)]
+    [InlineData(256, 768, 50304, 16)]
+    [InlineData(50304, 768, 256, 16)]
+    [InlineData(16, 4096, 128256, 16)]
+    [InlineData(1, 1, 1, 7)]
+    [InlineData(1000, 64, 256, 3)]
+    [InlineData(1_000_003, 3, 100, 5)]
+    public void Tasks_cover_C_once_and_keep_all_threads_busy(long rows, long columns, long inner, int threads)
+    {
+        foreach (SgemmKernel kernel in Sgemm.Kernels)
+        {
+            var cut = GemmPartition.For(kernel, rows, columns, inner, threads);
+
+            cut.Count.Should().BeGreaterThanOrEqualTo(cut.Threads);
+            cut.Rows.Should().BeLessThanOrEqualTo(kernel.MaxRows(inner));
+            long area = 0;
+            for (long task = 0; task < cut.Count; task++)
+            {
+                long row = cut.FirstRow(task), column = cut.FirstColumn(task);
+                row.Should().BeLessThan(rows);
+                column.Should().BeLessThan(columns);
+                area += Math.Min(cut.Rows, rows - row) * Math.Min(cut.Columns, columns - column);
+            }
+
+            area.Should().Be(rows * columns);
+        }
+    }
+
+    private static SgemmKernel Find(string name) => Sgemm.Kernels.Single(kernel => kernel.Name == name);
+
+    /// <summary>Two matrices by rows, their product and the sums of the magnitudes that make it up.</summary>
+    private sealed class Problem
+    {
+        private readonly int _rows, _columns, _inner;
+        private readonly float[] _before;
+        private readonly double[] _product, _magnitudes;
+
+        public Problem(int rows, int columns, int inner)
+        {
+            (_rows, _columns, _inner) = (rows, columns, inner);
+            A = Numbers(rows * inner, seed: rows);
+            B = Numbers(inner * columns, seed: columns);
+            _before = Numbers(rows * columns, seed: inner);
+            _product = new double[rows * columns];
+            _magnitudes = new double[rows * columns];
+            for (int row = 0; row < rows; row++)
+            {
+                for (int step = 0; step < inner; step++)
+                {
+                    double a = A[(row * inner) + step];
+                    for (int column = 0; column < columns; column++)
+                    {
+                        double term = a * B[(step * columns) + column];
+                        _product[(row * columns) + column] += term;
+                        _magnitudes[(row * columns) + column] += Math.Abs(term);
+                    }
+                }
+            }
+        }
+
+        public float[] A { get; }
+
+        public float[] B { get; }
+
+        /// <summary>The product, from operands that are stored by rows or by columns, into rows with a gap.</summary>
+        public float[] Multiply(SgemmKernel kernel, bool transposesA, bool transposesB, bool adds, int threads)
+        {
+            int stride = _columns + Gap;
+            float[] c = new float[_rows * stride];
+            c.AsSpan().Fill(Untouched);
+            for (int row = 0; row < _rows && adds; row++)
+            {
+                _before.AsSpan(row * _columns, _columns).CopyTo(c.AsSpan(row * stride));
+            }
+
+            float* scratch = (float*)NativeMemory.Alloc((nuint)Sgemm.ScratchLength(kernel, threads), sizeof(float));
+            fixed (float* a = transposesA ? Transpose(A, _rows, _inner) : A, b = transposesB ? Transpose(B, _inner, _columns) : B, start = c)
+            {
+                MatrixView viewOfA = transposesA ? new MatrixView(a, _inner, _rows, _rows).Transposed : new(a, _rows, _inner, _inner);
+                MatrixView viewOfB = transposesB ? new MatrixView(b, _columns, _inner, _inner).Transposed : new(b, _inner, _columns, _columns);
+                Sgemm.Multiply(kernel, viewOfA, viewOfB, new(start, _rows, _columns, stride), adds, threads, scratch);
+            }
+
+            NativeMemory.Free(scratch);
+            float[] result = new float[_rows * _columns];
+            for (int row = 0; row < _rows; row++)
+            {
+                c.AsSpan(row * stride, _columns).CopyTo(result.AsSpan(row * _columns));
+                c.AsSpan((row * stride) + _columns, Gap).IndexOfAnyExcept(Untouched).Should().Be(-1);
+            }
+
+            return result;
+        }
+
+        public void ShouldBeTheProduct(float[] result, bool adds)
+        {
+            for (int i = 0; i < result.Length; i++)
+            {
+                double before = adds ? _before[i] : 0, bound = (_inner + 1) * Math.Pow(2, -24) * (_magnitudes[i] + Math.Abs(before));
+                if (!(Math.Abs(result[i] - before - _product[i]) <= bound))
+                {
+                    Assert.Fail($"{_rows}×{_columns}×{_inner}, element {i}: {result[i]} is not {before + _product[i]}.");
+                }
+            }
+        }
+
+        public double RootMeanSquareError(float[] result)
+            => Math.Sqrt(result.Select((value, i) => Math.Pow(value - _product[i], 2)).Average() / _magnitudes.Select((m, i) => Math.Pow(m / Math.Sqrt(_inner), 2)).Average());
+
+        private static float[] Numbers(int count, int seed)
+        {
+            var random = new Random(seed);
+            float[] numbers = new float[count];
+            foreach (ref float number in numbers.AsSpan())
+            {
+                number = (random.NextSingle() * 2) - 1;
+            }
+
+            return numbers;
+        }
+
+        private static float[] Transpose(float[] matrix, int rows, int columns)
+        {
+            float[] result = new float[matrix.Length];
+            for (int row = 0; row < rows; row++)
+            {
+                for (int column = 0; column < columns; column++)
+                {
+                    result[(column * rows) + row] = matrix[(row * columns) + column];
+                }
+            }
+
+            return result;
+        }
+    }
+}
