@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using PtxLosses.Common;
 using PtxLosses.Simd;
 
@@ -62,23 +60,16 @@ internal static unsafe class Sgemm
 
     private static SgemmKernel[] MakeKernels()
     {
-        List<SgemmKernel> kernels = [];
-        if (Vector512.IsHardwareAccelerated && Avx512DQ.IsSupported)
-        {
-            kernels.Add(new SimdSgemm<SimdFloat512>());
-        }
+        var kernels = new KernelList([]);
+        SimdWidths.Visit(ref kernels);
+        kernels.List.Add(new PlainProduct());
+        return [.. kernels.List];
+    }
 
-        if (Vector256.IsHardwareAccelerated)
-        {
-            kernels.Add(new SimdSgemm<SimdFloat256>());
-        }
-
-        if (Vector128.IsHardwareAccelerated)
-        {
-            kernels.Add(new SimdSgemm<SimdFloat128>());
-        }
-
-        kernels.Add(new PlainProduct());
-        return [.. kernels];
+    private readonly record struct KernelList(List<SgemmKernel> List) : ISimdVisitor
+    {
+        public void Visit<TVector>()
+            where TVector : struct, ISimdFloat<TVector>
+            => List.Add(new SimdSgemm<TVector>());
     }
 }

@@ -7,6 +7,10 @@ namespace PtxLosses.Softmax;
 /// <summary>Conversions of logits, for the element types that are supported.</summary>
 internal static class LogitConvert
 {
+    /// <summary>Whether logits may be of this type.</summary>
+    public static bool Supports<TLogit>()
+        => typeof(TLogit) == typeof(float) || typeof(TLogit) == typeof(double) || typeof(TLogit) == typeof(Half) || typeof(TLogit) == typeof(BFloat16);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static double ToDouble<TLogit>(TLogit value)
         where TLogit : unmanaged

@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using PtxLosses.Simd;
 
 namespace PtxLosses.Softmax;
@@ -11,38 +9,19 @@ internal static class SoftmaxKernels
     public static IReadOnlyList<SoftmaxKernel<TLogit>> Available<TLogit>()
         where TLogit : unmanaged
     {
-        List<object> kernels = [];
-
-        // AVX-512: twice the width, and one instruction each for the fraction and for the scaling.
-        if (Vector512.IsHardwareAccelerated && Avx512DQ.IsSupported)
+        var kernels = new Kernels<TLogit>([]);
+        if (!LogitConvert.Supports<TLogit>())
         {
-            AddVectorKernels<SimdFloat512>(kernels);
+            return [];
         }
 
-        if (Vector256.IsHardwareAccelerated)
+        if (typeof(TLogit) != typeof(double))
         {
-            AddVectorKernels<SimdFloat256>(kernels);
+            SimdWidths.Visit(ref kernels);
         }
 
-        if (Vector128.IsHardwareAccelerated)
-        {
-            AddVectorKernels<SimdFloat128>(kernels);
-        }
-
-        // TensorPrimitives runs on every machine, with vectors and without, and for double it is all there is.
-        kernels.Add(new DoubleSoftmax<float>());
-        kernels.Add(new DoubleSoftmax<double>());
-        kernels.Add(new DoubleSoftmax<Half>());
-        kernels.Add(new DoubleSoftmax<BFloat16>());
-        return [.. kernels.OfType<SoftmaxKernel<TLogit>>()];
-    }
-
-    private static void AddVectorKernels<TVector>(List<object> kernels)
-        where TVector : struct, ISimdFloat<TVector>
-    {
-        kernels.Add(new SimdSoftmax<TVector, float, FloatFormat>());
-        kernels.Add(new SimdSoftmax<TVector, Half, HalfFormat>());
-        kernels.Add(new SimdSoftmax<TVector, BFloat16, BFloat16Format>());
+        kernels.List.Add(new DoubleSoftmax<TLogit>()); // on machines without vectors, and for double, it is all there is
+        return kernels.List;
     }
 
     /// <summary>The kernel that runs for logits of this type.</summary>
@@ -57,5 +36,18 @@ internal static class SoftmaxKernels
         where TLogit : unmanaged
     {
         public static readonly SoftmaxKernel<TLogit>? Best = Available<TLogit>() is [var best, ..] ? best : null;
+    }
+
+    private readonly record struct Kernels<TLogit>(List<SoftmaxKernel<TLogit>> List) : ISimdVisitor
+        where TLogit : unmanaged
+    {
+        public void Visit<TVector>()
+            where TVector : struct, ISimdFloat<TVector>
+        {
+            object kernel = typeof(TLogit) == typeof(float) ? new SimdSoftmax<TVector, float, FloatFormat>()
+                : typeof(TLogit) == typeof(Half) ? new SimdSoftmax<TVector, Half, HalfFormat>()
+                : new SimdSoftmax<TVector, BFloat16, BFloat16Format>();
+            List.Add((SoftmaxKernel<TLogit>)kernel);
+        }
     }
 }
