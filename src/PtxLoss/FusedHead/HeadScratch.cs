@@ -34,7 +34,7 @@ internal sealed unsafe class HeadScratch : IDisposable
         Threads = (int)Math.Clamp(roomForPanels / panelBytes, 1, ParallelLoop.Threads(options.MaxDegreeOfParallelism));
 
         // As even as can be, in whole tiles.
-        long tile = Sgemm.TileRows;
+        long tile = Sgemm.MR;
         long most = Math.Min((options.MaxScratchBytes - roomForPanels) / tokenBytes, int.MaxValue);
         most -= most > tile ? most % tile : 0;
         tokens = Math.Max(1, tokens);

@@ -21,8 +21,8 @@ internal readonly unsafe struct MatrixView(float* start, long rows, long columns
     public MemoryRange Memory => MemoryRange.Of(start, IsEmpty ? 0 : ((rows - 1) * rowStride) + columns);
 
     /// <summary>
-    /// Whether an element may be one of the other's too: not if the memory is disjoint, nor if rows as far apart lie side by side, as
-    /// the halves of wider rows do. For matrices whose rows are contiguous.
+    /// Whether an element may be one of the other's too: not if the memory is disjoint, nor if rows as far apart lie side by
+    /// side, as the halves of wider rows do. For matrices whose rows are contiguous.
     /// </summary>
     public bool Overlaps(in MatrixView other)
     {
@@ -43,12 +43,12 @@ internal readonly unsafe struct MatrixView(float* start, long rows, long columns
 
     public MatrixView Transposed => new(start, columns, rows, columnStride, rowStride);
 
-    /// <summary>The part that starts at a row and a column and ends, at the latest, where the matrix does.</summary>
+    /// <summary>The part that starts at a row and a column, as far as the matrix goes: it may be empty.</summary>
     public MatrixView Block(long row, long column, long rowCount, long columnCount)
         => new(
             start + (row * rowStride) + (column * columnStride),
-            Math.Min(rowCount, rows - row),
-            Math.Min(columnCount, columns - column),
+            Math.Max(0, Math.Min(rowCount, rows - row)),
+            Math.Max(0, Math.Min(columnCount, columns - column)),
             rowStride,
             columnStride);
 

@@ -8,49 +8,51 @@ using PtxLosses.Simd;
 namespace PtxLosses.Gemm;
 
 /// <summary>
-/// Copies a matrix into panels of neighbouring columns. A panel holds its part of one row after that of the last, with zeros where
-/// the matrix has no more columns.
+/// Copies a matrix into panels of neighbouring columns. A panel holds its part of one row after that of the last, as the
+/// micro-kernel reads it, and zeros where the matrix has no more columns. A is packed as its transpose: its panels are of rows.
 /// </summary>
-/// <typeparam name="TVector">What is copied at a time where a row's columns are neighbours.</typeparam>
+/// <typeparam name="TVector">What is copied at a time if rows are contiguous.</typeparam>
 internal static unsafe class Packing<TVector>
     where TVector : struct, ISimdFloat<TVector>
 {
-    /// <summary>Panels that are filled side by side: each takes less of a row than memory is read by.</summary>
+    /// <summary>
+    /// Panels that are filled side by side where rows are contiguous: the part of a row that one panel takes is too short to be
+    /// read alone.
+    /// </summary>
     private const int PanelsAtATime = 8;
 
-    /// <summary>Rows of a panel that are filled together, where columns are turned.</summary>
+    /// <summary>
+    /// Rows that are transposed at a time. Their part of a panel stays in the first-level cache until it is complete.
+    /// </summary>
     private const int RowsAtATime = 32;
 
+    /// <summary>Columns that are transposed at a time.</summary>
+    private const int ColumnsAtATime = 8;
+
     /// <param name="matrix">The matrix.</param>
-    /// <param name="columnsPerPanel">How far on the next panel starts.</param>
-    /// <param name="width">Columns that a panel holds, a multiple of 4 and of the register: no fewer than that.</param>
-    /// <param name="panels">Where they go, one after the other.</param>
-    public static void Pack(in MatrixView matrix, int columnsPerPanel, int width, float* panels)
+    /// <param name="step">From the first column of a panel to that of the next.</param>
+    /// <param name="width">
+    /// Columns that a panel holds: at least <paramref name="step"/>, at least 8, and whole vectors. The micro-kernel ignores
+    /// those beyond the step.
+    /// </param>
+    /// <param name="panels">Where the panels go, one after the other.</param>
+    public static void Pack(in MatrixView matrix, int step, int width, float* panels)
     {
-        int rows = (int)matrix.Rows;
-        long whole = matrix.Columns < width ? 0 : ((matrix.Columns - width) / columnsPerPanel) + 1;
+        long rows = matrix.Rows, panelLength = rows * width;
+        long whole = matrix.Columns < width ? 0 : ((matrix.Columns - width) / step) + 1;
         if (matrix.ColumnStride == 1)
         {
             for (long panel = 0; panel < whole; panel += PanelsAtATime)
             {
-                float* from = matrix.Start + (panel * columnsPerPanel);
-                Copy(from, matrix.RowStride, rows, (int)Math.Min(PanelsAtATime, whole - panel), columnsPerPanel, width, panels + (panel * rows * width));
+                MatrixView columns = matrix.Block(0, panel * step, rows, ((PanelsAtATime - 1) * step) + width);
+                Copy(in columns, step, width, panels + (panel * panelLength));
             }
         }
         else if (matrix.RowStride == 1)
         {
             for (long panel = 0; panel < whole; panel++)
             {
-                float* from = matrix.Start + (panel * columnsPerPanel * matrix.ColumnStride);
-                float* to = panels + (panel * rows * width);
-                if (Avx.IsSupported && width % Vector256<float>.Count == 0)
-                {
-                    TransposeByEights(from, matrix.ColumnStride, rows, width, to);
-                }
-                else
-                {
-                    Transpose(from, matrix.ColumnStride, rows, width, to);
-                }
+                Transpose(matrix.Block(0, panel * step, rows, width), panels + (panel * panelLength));
             }
         }
         else
@@ -58,67 +60,60 @@ internal static unsafe class Packing<TVector>
             whole = 0;
         }
 
-        for (long column = whole * columnsPerPanel; column < matrix.Columns; column += columnsPerPanel)
+        for (long panel = whole; panel * step < matrix.Columns; panel++)
         {
-            CopyRest(matrix.Block(0, column, rows, width), width, panels + (column / columnsPerPanel * rows * width));
+            CopyElements(matrix.Block(0, panel * step, rows, width), width, panels + (panel * panelLength));
         }
     }
 
+    /// <summary>As many whole panels as there are, from rows that are contiguous.</summary>
     [MethodImpl(Jit.HotLoop)]
-    private static void Copy(float* from, long stride, int rows, int count, int columnsPerPanel, int width, float* panels)
+    private static void Copy(in MatrixView matrix, int step, int width, float* panels)
     {
-        long panelLength = (long)rows * width;
-        for (int row = 0; row < rows; row++)
+        float* row = matrix.Start;
+        long stride = matrix.RowStride, rows = matrix.Rows, last = matrix.Columns - width;
+        for (long panelLength = rows * width; rows > 0; rows--)
         {
-            float* source = from, destination = panels;
-            for (int panel = 0; panel < count; panel++)
+            float* panel = panels;
+            for (long column = 0; column <= last; column += step)
             {
                 for (int i = 0; i < width; i += TVector.Count)
                 {
-                    TVector.Load(source + i).Store(destination + i);
+                    TVector.Load(row + column + i).Store(panel + i);
                 }
 
-                source += columnsPerPanel;
-                destination += panelLength;
+                panel += panelLength;
             }
 
-            from += stride;
+            row += stride;
             panels += width;
         }
     }
 
-    /// <summary>
-    /// One panel of a matrix whose columns are neighbours in memory: squares of 4 × 4 are turned in registers. It is filled piece by
-    /// piece, each of which stays in the first-level cache until it is complete; what comes next is asked for meanwhile.
-    /// </summary>
+    /// <summary>One whole panel, from columns that are contiguous.</summary>
     [MethodImpl(Jit.HotLoop)]
-    private static void Transpose(float* from, long stride, int rows, int width, float* panel)
+    private static void Transpose(in MatrixView matrix, float* panel)
     {
+        int rows = (int)matrix.Rows, width = (int)matrix.Columns;
+        long stride = matrix.ColumnStride;
         for (int first = 0; first < rows; first += RowsAtATime)
         {
             int end = Math.Min(rows, first + RowsAtATime);
-            for (int column = 0; column < width; column += 4)
+            for (int next = 0; next < width; next += ColumnsAtATime)
             {
-                float* source = from + (column * stride) + first, destination = panel + ((long)first * width) + column;
+                int column = Math.Min(next, width - ColumnsAtATime); // of 12 columns, 4 are transposed twice
+                float* source = matrix.Start + (column * stride) + first, destination = panel + ((long)first * width) + column;
                 int row = first;
-                for (; row <= end - 4; row += 4)
+                for (; (Avx.IsSupported || AdvSimd.Arm64.IsSupported) && row <= end - 4; row += 4)
                 {
-                    Vector128<float> a = Vector128.Load(source), b = Vector128.Load(source + stride);
-                    Vector128<float> c = Vector128.Load(source + (2 * stride)), d = Vector128.Load(source + (3 * stride));
-                    Vector128<double> ab = ZipLow(a, b).AsDouble(), cd = ZipLow(c, d).AsDouble();
-                    ZipLow(ab, cd).AsSingle().Store(destination);
-                    ZipHigh(ab, cd).AsSingle().Store(destination + width);
-                    ab = ZipHigh(a, b).AsDouble();
-                    cd = ZipHigh(c, d).AsDouble();
-                    ZipLow(ab, cd).AsSingle().Store(destination + (2 * width));
-                    ZipHigh(ab, cd).AsSingle().Store(destination + (3 * width));
+                    TransposeFourRows(source, stride, destination, width);
                     source += 4;
                     destination += 4 * width;
                 }
 
                 for (; row < end; row++)
                 {
-                    for (int i = 0; i < 4; i++)
+                    for (int i = 0; i < ColumnsAtATime; i++)
                     {
                         destination[i] = source[i * stride];
                     }
@@ -130,52 +125,49 @@ internal static unsafe class Packing<TVector>
         }
     }
 
-    /// <summary>
-    /// The same, two squares at a time: a register holds a row of each, and its halves do not mix until they are stored side by side.
-    /// </summary>
-    [MethodImpl(Jit.HotLoop)]
-    private static void TransposeByEights(float* from, long stride, int rows, int width, float* panel)
+    /// <summary>Two squares of 4 × 4, side by side.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void TransposeFourRows(float* source, long stride, float* destination, int width)
     {
-        for (int first = 0; first < rows; first += RowsAtATime)
+        if (Avx.IsSupported)
         {
-            int end = Math.Min(rows, first + RowsAtATime);
-            for (int column = 0; column < width; column += 8)
-            {
-                float* source = from + (column * stride) + first, other = source + (4 * stride), destination = panel + ((long)first * width) + column;
-                int row = first;
-                for (; row <= end - 4; row += 4)
-                {
-                    Vector256<float> a = Vector256.Create(Vector128.Load(source), Vector128.Load(other));
-                    Vector256<float> b = Vector256.Create(Vector128.Load(source + stride), Vector128.Load(other + stride));
-                    Vector256<float> c = Vector256.Create(Vector128.Load(source + (2 * stride)), Vector128.Load(other + (2 * stride)));
-                    Vector256<float> d = Vector256.Create(Vector128.Load(source + (3 * stride)), Vector128.Load(other + (3 * stride)));
-                    Vector256<double> ab = Avx.UnpackLow(a, b).AsDouble(), cd = Avx.UnpackLow(c, d).AsDouble();
-                    Avx.UnpackLow(ab, cd).AsSingle().Store(destination);
-                    Avx.UnpackHigh(ab, cd).AsSingle().Store(destination + width);
-                    ab = Avx.UnpackHigh(a, b).AsDouble();
-                    cd = Avx.UnpackHigh(c, d).AsDouble();
-                    Avx.UnpackLow(ab, cd).AsSingle().Store(destination + (2 * width));
-                    Avx.UnpackHigh(ab, cd).AsSingle().Store(destination + (3 * width));
-                    source += 4;
-                    other += 4;
-                    destination += 4 * width;
-                }
-
-                for (; row < end; row++)
-                {
-                    for (int i = 0; i < 8; i++)
-                    {
-                        destination[i] = source[i * stride];
-                    }
-
-                    source++;
-                    destination += width;
-                }
-            }
+            // The instructions do not mix the halves of a register, so that each of them may hold another square.
+            float* other = source + (4 * stride);
+            Vector256<float> a = Vector256.Create(Vector128.Load(source), Vector128.Load(other));
+            Vector256<float> b = Vector256.Create(Vector128.Load(source + stride), Vector128.Load(other + stride));
+            Vector256<float> c = Vector256.Create(Vector128.Load(source + (2 * stride)), Vector128.Load(other + (2 * stride)));
+            Vector256<float> d = Vector256.Create(Vector128.Load(source + (3 * stride)), Vector128.Load(other + (3 * stride)));
+            Vector256<double> ab = Avx.UnpackLow(a, b).AsDouble(), cd = Avx.UnpackLow(c, d).AsDouble();
+            Avx.UnpackLow(ab, cd).AsSingle().Store(destination);
+            Avx.UnpackHigh(ab, cd).AsSingle().Store(destination + width);
+            ab = Avx.UnpackHigh(a, b).AsDouble();
+            cd = Avx.UnpackHigh(c, d).AsDouble();
+            Avx.UnpackLow(ab, cd).AsSingle().Store(destination + (2 * width));
+            Avx.UnpackHigh(ab, cd).AsSingle().Store(destination + (3 * width));
+        }
+        else
+        {
+            TransposeSquare(source, stride, destination, width);
+            TransposeSquare(source + (4 * stride), stride, destination + 4, width);
         }
     }
 
-    private static void CopyRest(MatrixView matrix, int width, float* panel)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void TransposeSquare(float* source, long stride, float* destination, int width)
+    {
+        Vector128<float> a = Vector128.Load(source), b = Vector128.Load(source + stride);
+        Vector128<float> c = Vector128.Load(source + (2 * stride)), d = Vector128.Load(source + (3 * stride));
+        Vector128<double> ab = AdvSimd.Arm64.ZipLow(a, b).AsDouble(), cd = AdvSimd.Arm64.ZipLow(c, d).AsDouble();
+        AdvSimd.Arm64.ZipLow(ab, cd).AsSingle().Store(destination);
+        AdvSimd.Arm64.ZipHigh(ab, cd).AsSingle().Store(destination + width);
+        ab = AdvSimd.Arm64.ZipHigh(a, b).AsDouble();
+        cd = AdvSimd.Arm64.ZipHigh(c, d).AsDouble();
+        AdvSimd.Arm64.ZipLow(ab, cd).AsSingle().Store(destination + (2 * width));
+        AdvSimd.Arm64.ZipHigh(ab, cd).AsSingle().Store(destination + (3 * width));
+    }
+
+    /// <summary>One panel, which need not be whole, from a matrix with any strides.</summary>
+    private static void CopyElements(in MatrixView matrix, int width, float* panel)
     {
         for (long row = 0; row < matrix.Rows; row++)
         {
@@ -187,28 +179,4 @@ internal static unsafe class Packing<TVector>
             }
         }
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> ZipLow(Vector128<float> left, Vector128<float> right)
-        => Sse.IsSupported ? Sse.UnpackLow(left, right)
-            : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(left, right)
-            : Vector128.Create(left[0], right[0], left[1], right[1]);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> ZipHigh(Vector128<float> left, Vector128<float> right)
-        => Sse.IsSupported ? Sse.UnpackHigh(left, right)
-            : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(left, right)
-            : Vector128.Create(left[2], right[2], left[3], right[3]);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<double> ZipLow(Vector128<double> left, Vector128<double> right)
-        => Sse2.IsSupported ? Sse2.UnpackLow(left, right)
-            : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(left, right)
-            : Vector128.Create(left[0], right[0]);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<double> ZipHigh(Vector128<double> left, Vector128<double> right)
-        => Sse2.IsSupported ? Sse2.UnpackHigh(left, right)
-            : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(left, right)
-            : Vector128.Create(left[1], right[1]);
 }

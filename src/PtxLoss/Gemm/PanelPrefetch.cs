@@ -1,55 +1,58 @@
+using PtxLosses.Common;
+
 namespace PtxLosses.Gemm;
 
 /// <summary>
-/// A walk over the cache lines of a matrix that will be read next, one for each step of a tile, so that they are asked for while
-/// something else is computed. The hardware does not do it: a block of a large matrix is many short pieces far from each other.
+/// A walk over the cache lines of the block that is packed next. The micro-kernel prefetches one of them for each step of k. The
+/// hardware does not do it by itself: such a block is many short pieces of memory, far from each other.
 /// </summary>
 internal unsafe struct PanelPrefetch
 {
-    /// <summary>The line to ask for.</summary>
+    /// <summary>The line to prefetch.</summary>
     public float* Line;
 
-    /// <summary>From there to the next piece.</summary>
+    /// <summary>From there to the same line of the next piece.</summary>
     public long Stride;
 
-    /// <summary>From behind the last piece to the first one's next line.</summary>
+    /// <summary>From behind the last piece to the next line of the first.</summary>
     public long Back;
 
-    /// <summary>Pieces of contiguous memory.</summary>
+    /// <summary>Pieces of contiguous memory: rows, or columns.</summary>
     public int Pieces;
 
-    /// <summary>How many of them come before the walk goes back.</summary>
+    /// <summary>How many of them there are before the walk goes back to the first.</summary>
     public int PiecesLeft;
 
     private const int FloatsPerLine = 16;
+    private readonly float* _rest;
     private long _linesLeft;
 
-    /// <param name="matrix">What will be read; it may be empty.</param>
-    /// <param name="resting">An address to ask for when there is no more.</param>
-    public PanelPrefetch(in MatrixView matrix, float* resting)
+    /// <param name="block">What is packed next; it may be empty.</param>
+    /// <param name="rest">What to prefetch, over and over, when the walk is done.</param>
+    public PanelPrefetch(MatrixView block, float* rest)
     {
-        bool isByRows = matrix.ColumnStride == 1;
-        long length = Math.Max(0, isByRows ? matrix.Columns : matrix.Rows);
-        Pieces = PiecesLeft = (int)Math.Max(0, isByRows ? matrix.Rows : matrix.Columns);
-        Line = matrix.Start;
-        Stride = isByRows ? matrix.RowStride : matrix.ColumnStride;
+        MatrixView pieces = block.ColumnStride == 1 ? block : block.Transposed;
+        Line = pieces.Start;
+        Stride = pieces.RowStride;
+        Pieces = PiecesLeft = (int)pieces.Rows;
         Back = FloatsPerLine - (Pieces * Stride);
-        _linesLeft = Pieces * ((length + FloatsPerLine - 1) / FloatsPerLine);
-        Count(0, resting);
+        _rest = rest;
+        _linesLeft = Pieces * Segments.Count(pieces.Columns, FloatsPerLine);
+        Count(0);
     }
 
     public readonly bool IsDone => _linesLeft <= 0;
 
     /// <summary>
-    /// Counts lines that were asked for; after the last, nothing but <paramref name="resting"/> is. Until the tile that asked for it
-    /// ends, lines behind the last are asked for: there may be no memory, which does not matter to a prefetch.
+    /// Counts lines that were prefetched. By then the walk may have left the block. That does no harm, even where there is no
+    /// memory.
     /// </summary>
-    public void Count(int lines, float* resting)
+    public void Count(int lines)
     {
         _linesLeft -= lines;
-        if (_linesLeft <= 0)
+        if (IsDone)
         {
-            Line = resting;
+            Line = _rest;
             Stride = Back = 0;
             Pieces = PiecesLeft = int.MaxValue;
         }

@@ -3,66 +3,31 @@ using PtxLosses.Simd;
 
 namespace PtxLosses.Gemm;
 
-/// <summary>C = A·B or C += A·B in float.</summary>
-/// <remarks>
-/// C is cut into tasks, each of which goes over the whole inner dimension, in an order that neither the cut nor the threads
-/// change: so they do not change a bit of C.
-/// </remarks>
+/// <summary>Matrix products in float.</summary>
 internal static unsafe class Sgemm
 {
-    private const int FloatsPerLine = 16;
-
-    /// <summary>The kernels that can run on this machine, best first.</summary>
+    /// <summary>The kernels that this machine can run, best first.</summary>
     public static IReadOnlyList<SgemmKernel> Kernels { get; } = MakeKernels();
 
     /// <summary>Rows of C that are computed at a time.</summary>
-    public static int TileRows => Kernels[0].TileRows;
+    public static int MR => Kernels[0].Blocking.MR;
 
-    /// <summary>Floats of scratch memory that a product on as many threads needs.</summary>
-    public static long ScratchLength(int threads) => ScratchLength(Kernels[0], threads);
+    /// <summary>Floats of scratch memory that a product on so many threads needs.</summary>
+    public static long ScratchLength(int threads) => threads * (long)SgemmKernel.ScratchLength;
 
-    /// <inheritdoc cref="ScratchLength(int)"/>
-    public static long ScratchLength(SgemmKernel kernel, int threads) => (threads * Stride(kernel)) + FloatsPerLine;
-
-    /// <inheritdoc cref="Multiply(SgemmKernel, MatrixView, MatrixView, MatrixView, bool, int, float*)"/>
+    /// <inheritdoc cref="SgemmKernel.Multiply"/>
     public static void Multiply(MatrixView a, MatrixView b, MatrixView c, bool adds, int threads, float* scratch)
-        => Multiply(Kernels[0], a, b, c, adds, threads, scratch);
-
-    /// <summary>C = A·B or C += A·B.</summary>
-    /// <param name="kernel">The kernel.</param>
-    /// <param name="a">A, m × k.</param>
-    /// <param name="b">B, k × n.</param>
-    /// <param name="c">C, m × n, whose rows must be contiguous, and must not overlap with A or B.</param>
-    /// <param name="adds">Whether to add to C.</param>
-    /// <param name="threads">The most threads to use, at least 1.</param>
-    /// <param name="scratch">Memory of <see cref="ScratchLength(int)"/> floats.</param>
-    public static void Multiply(SgemmKernel kernel, MatrixView a, MatrixView b, MatrixView c, bool adds, int threads, float* scratch)
-    {
-        if (c.Rows == 0 || c.Columns == 0)
-        {
-            return;
-        }
-
-        var cut = GemmPartition.For(kernel, c.Rows, c.Columns, a.Columns, threads);
-        const int line = FloatsPerLine * sizeof(float);
-        float* aligned = (float*)(((nint)scratch + line - 1) / line * line);
-        long stride = Stride(kernel);
-        ParallelLoop.Run(cut.Count, cut.Threads, (task, worker) =>
-        {
-            long row = cut.FirstRow(task), column = cut.FirstColumn(task);
-            MatrixView blockOfA = a.Block(row, 0, cut.Rows, a.Columns), blockOfB = b.Block(0, column, b.Rows, cut.Columns);
-            MatrixView blockOfC = c.Block(row, column, cut.Rows, cut.Columns);
-            kernel.Multiply(in blockOfA, in blockOfB, in blockOfC, adds, aligned + (worker * stride));
-        });
-    }
-
-    private static long Stride(SgemmKernel kernel) => ((long)kernel.ScratchLength + FloatsPerLine - 1) / FloatsPerLine * FloatsPerLine;
+        => Kernels[0].Multiply(a, b, c, adds, threads, scratch);
 
     private static SgemmKernel[] MakeKernels()
     {
         var kernels = new KernelList([]);
         SimdWidths.Visit(ref kernels);
-        kernels.List.Add(new PlainProduct());
+        if (kernels.List.Count == 0)
+        {
+            kernels.Visit<SimdFloat128>(); // without hardware the runtime computes these in software
+        }
+
         return [.. kernels.List];
     }
 
@@ -70,6 +35,55 @@ internal static unsafe class Sgemm
     {
         public void Visit<TVector>()
             where TVector : struct, ISimdFloat<TVector>
-            => List.Add(new SimdSgemm<TVector>());
+            => List.Add(new SgemmKernel<TVector>());
     }
+}
+
+/// <summary>A product with vectors of one width, which is chosen when the program runs.</summary>
+/// <remarks>
+/// Only C is partitioned. One task adds up all terms of an element, in an order that depends on the inner dimension alone. So
+/// neither the partition nor the number of threads changes a bit.
+/// </remarks>
+/// <param name="name">The vector's name, for tests.</param>
+/// <param name="blocking">The sizes of the blocks.</param>
+internal abstract unsafe class SgemmKernel(string name, GemmBlocking blocking)
+{
+    /// <summary>Floats of scratch memory for each thread.</summary>
+    public const int ScratchLength = GemmBlocking.PackedA + GemmBlocking.PackedB;
+
+    public string Name => name;
+
+    public GemmBlocking Blocking => blocking;
+
+    /// <summary>C = A·B or C += A·B.</summary>
+    /// <param name="a">A, m × k.</param>
+    /// <param name="b">B, k × n.</param>
+    /// <param name="c">C, m × n, whose rows must be contiguous, and must not overlap with A or B.</param>
+    /// <param name="adds">Whether to add to C.</param>
+    /// <param name="threads">The most threads to use, at least 1.</param>
+    /// <param name="scratch">
+    /// <see cref="ScratchLength"/> floats for each thread. For speed they should start at a cache line.
+    /// </param>
+    public void Multiply(MatrixView a, MatrixView b, MatrixView c, bool adds, int threads, float* scratch)
+    {
+        if (c.IsEmpty)
+        {
+            return;
+        }
+
+        var partition = GemmPartition.Choose(in blocking, c.Rows, c.Columns, a.Columns, threads);
+        ParallelLoop.Run(partition.Tasks, partition.Threads, (task, worker) =>
+        {
+            (long row, long column) = partition.Start(task);
+            MultiplyBlock(
+                a.Block(row, 0, partition.BlockRows, a.Columns),
+                b.Block(0, column, b.Rows, partition.BlockColumns),
+                c.Block(row, column, partition.BlockRows, partition.BlockColumns),
+                adds,
+                scratch + ((long)worker * ScratchLength));
+        });
+    }
+
+    /// <summary>The same on one thread, for at most MC rows.</summary>
+    protected abstract void MultiplyBlock(in MatrixView a, in MatrixView b, in MatrixView c, bool adds, float* scratch);
 }

@@ -1,28 +1,93 @@
+using System.Numerics.Tensors;
+using PtxLosses.Simd;
+
 namespace PtxLosses.Gemm;
 
-/// <summary>How one thread multiplies two matrices.</summary>
-internal abstract unsafe class SgemmKernel
+/// <inheritdoc/>
+/// <remarks>
+/// These are the loops of GotoBLAS and BLIS, and their indices have the names that they have there. The loop over ic, in steps of
+/// MC, is the partition's. Unlike there, A is packed first: a block of A serves all blocks of B.
+/// </remarks>
+internal sealed unsafe class SgemmKernel<TVector>()
+    : SgemmKernel(typeof(TVector).Name, new(MicroKernel<TVector>.MR, MicroKernel<TVector>.NR, MicroKernel<TVector>.PackMR))
+    where TVector : struct, ISimdFloat<TVector>
 {
-    /// <summary>The kernel's name, in tests.</summary>
-    public abstract string Name { get; }
+    private static int MR => MicroKernel<TVector>.MR;
 
-    /// <summary>Floats that <see cref="Multiply"/> needs beside the matrices.</summary>
-    public abstract int ScratchLength { get; }
+    private static int NR => MicroKernel<TVector>.NR;
 
-    /// <summary>Rows and columns of C that are computed at a time; tasks that are cut at multiples of them lose nothing at their edges.</summary>
-    public abstract int TileRows { get; }
+    private static int PackMR => MicroKernel<TVector>.PackMR;
 
-    /// <inheritdoc cref="TileRows"/>
-    public abstract int TileColumns { get; }
+    /// <inheritdoc/>
+    protected override void MultiplyBlock(in MatrixView a, in MatrixView b, in MatrixView c, bool adds, float* scratch)
+    {
+        float* tile = stackalloc float[MR * NR];
+        int kc = Blocking.KC(a.Columns), nc = Blocking.NC(kc);
+        long pc = 0;
+        do
+        {
+            MatrixView blockOfA = a.Block(0, pc, a.Rows, kc);
+            var panels = new PackedPanels(scratch, scratch + GemmBlocking.PackedA, (int)blockOfA.Columns);
+            Packing<SimdFloat128>.Pack(blockOfA.Transposed, MR, PackMR, panels.A);
+            var nextA = new PanelPrefetch(a.Block(0, pc + kc, a.Rows, kc), panels.A);
+            for (long jc = 0; jc < c.Columns; jc += nc)
+            {
+                Packing<TVector>.Pack(b.Block(pc, jc, kc, nc), NR, NR, panels.B);
+                bool isLast = jc + nc >= c.Columns;
+                MatrixView nextBlockOfB = isLast ? b.Block(pc + kc, 0, kc, nc) : b.Block(pc, jc + nc, kc, nc);
+                var nextB = new PanelPrefetch(nextBlockOfB, panels.B);
+                MacroKernel(panels, c.Block(0, jc, c.Rows, nc), adds || pc > 0, tile, ref nextA, ref nextB);
+            }
 
-    /// <summary>The most rows that <see cref="Multiply"/> takes.</summary>
-    public abstract long MaxRows(long inner);
+            pc += kc;
+        }
+        while (pc < a.Columns);
+    }
 
-    /// <summary>C = A·B or C += A·B. Each element is computed alone, in an order that depends on the inner dimension only.</summary>
-    /// <param name="a">A.</param>
-    /// <param name="b">B.</param>
-    /// <param name="c">C, whose rows must be contiguous.</param>
-    /// <param name="adds">Whether to add to C.</param>
-    /// <param name="scratch">Memory of <see cref="ScratchLength"/>, aligned to cache lines.</param>
-    public abstract void Multiply(in MatrixView a, in MatrixView b, in MatrixView c, bool adds, float* scratch);
+    /// <summary>Every panel of A times every panel of B.</summary>
+    private static void MacroKernel(
+        PackedPanels panels, in MatrixView c, bool adds, float* tile, ref PanelPrefetch nextA, ref PanelPrefetch nextB)
+    {
+        float* firstPanelOfB = panels.B;
+        for (long ir = 0; ir < c.Rows; ir += MR)
+        {
+            panels.B = firstPanelOfB;
+            for (long jr = 0; jr < c.Columns; jr += NR)
+            {
+                ref PanelPrefetch next = ref nextB.IsDone ? ref nextA : ref nextB;
+                MultiplyTile(in panels, c.Block(ir, jr, MR, NR), adds, tile, ref next);
+                panels.B += (long)panels.KC * NR;
+            }
+
+            panels.A += (long)panels.KC * PackMR;
+        }
+    }
+
+    /// <summary>
+    /// The micro-kernel writes whole tiles only. At an edge of C it writes to other memory, which is copied in part.
+    /// </summary>
+    private static void MultiplyTile(in PackedPanels panels, in MatrixView c, bool adds, float* tile, ref PanelPrefetch next)
+    {
+        int rows = MicroKernel<TVector>.WholeRows(c.Rows);
+        if (c.Rows == rows && c.Columns == NR)
+        {
+            MicroKernel<TVector>.Multiply(in panels, in c, adds, ref next);
+            return;
+        }
+
+        var whole = new MatrixView(tile, rows, NR, NR);
+        MicroKernel<TVector>.Multiply(in panels, in whole, adds: false, ref next);
+        for (long row = 0; row < c.Rows; row++)
+        {
+            ReadOnlySpan<float> product = whole.Row(row)[..(int)c.Columns];
+            if (adds)
+            {
+                TensorPrimitives.Add(c.Row(row), product, c.Row(row));
+            }
+            else
+            {
+                product.CopyTo(c.Row(row));
+            }
+        }
+    }
 }

@@ -32,6 +32,7 @@ public unsafe class HeadScratchTests
 
         (nint start, (nint last, long bytes)) = (parts[0].Start, parts[^1]);
         (start % 64).Should().Be(0);
+        ((nint)scratch.Panels % 64).Should().Be(0);
         long ofSchedule = count * sizeof(TokenLosses);
         (last + bytes - start + ofSchedule + 48).Should().BeLessThanOrEqualTo(scratch.Bytes, "up to 48 bytes are lost in front of a line");
         scratch.Bytes.Should().BeLessThanOrEqualTo(options.MaxScratchBytes);
