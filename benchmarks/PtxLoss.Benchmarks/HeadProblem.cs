@@ -130,7 +130,7 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
         if (!(Math.Abs(meanLoss - MeanLoss) <= 1e-5))
         {
             throw new InvalidOperationException(
-                FormattableString.Invariant($"{contender}: the mean loss is {meanLoss}, not {MeanLoss}."));
+                $"{contender}: the mean loss is {meanLoss}, not {MeanLoss}.");
         }
     }
 
@@ -179,7 +179,7 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
             if (!(Math.Abs(actual[i] - expected[i]) <= bound))
             {
                 throw new InvalidOperationException(
-                    FormattableString.Invariant($"{what} [{i}] is {actual[i]}, not {expected[i]}."));
+                    $"{what} [{i}] is {actual[i]}, not {expected[i]}.");
             }
         }
     }

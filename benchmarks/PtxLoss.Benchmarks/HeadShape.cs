@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PtxLosses.Benchmarks;
 
 /// <summary>Hidden states, a row per token, and the last layer's weight, a row as wide for each word of the vocabulary.</summary>
@@ -18,9 +16,9 @@ internal readonly record struct HeadShape(int Tokens, int Width, int VocabularyS
             : throw new FormatException($"A shape is tokens x width x vocabulary, as in 1024x768x50304, not {text}.");
 
     public static HeadShape Parse(string tokens, string width, string vocabularySize) => new(
-        int.Parse(tokens, CultureInfo.InvariantCulture),
-        int.Parse(width, CultureInfo.InvariantCulture),
-        int.Parse(vocabularySize, CultureInfo.InvariantCulture));
+        int.Parse(tokens),
+        int.Parse(width),
+        int.Parse(vocabularySize));
 
     /// <summary>
     /// The additions and multiplications of the products alone: one for the logits, and one for each of two gradients.
@@ -28,5 +26,5 @@ internal readonly record struct HeadShape(int Tokens, int Width, int VocabularyS
     public double Operations(Work work) => (work == Work.Forward ? 2.0 : 6.0) * Tokens * Width * VocabularySize;
 
     /// <summary>As in "1024x768x50304".</summary>
-    public override string ToString() => FormattableString.Invariant($"{Tokens}x{Width}x{VocabularySize}");
+    public override string ToString() => $"{Tokens}x{Width}x{VocabularySize}";
 }

@@ -149,7 +149,7 @@ internal sealed class LossProblem : IPeerProblem, IDisposable
         if (!(Math.Abs(total - expected) <= tolerance))
         {
             throw new InvalidOperationException(
-                FormattableString.Invariant($"{contender}: the total is {total}, not {expected}."));
+                $"{contender}: the total is {total}, not {expected}.");
         }
     }
 
@@ -170,8 +170,8 @@ internal sealed class LossProblem : IPeerProblem, IDisposable
                 double bound = tolerance * (i == Targets[token] ? Scale : expected[i]);
                 if (!(Math.Abs(actual[i] - expected[i]) <= bound))
                 {
-                    throw new InvalidOperationException(FormattableString.Invariant(
-                        $"{contender}: gradient [{token}, {i}] is {actual[i]}, not {expected[i]}."));
+                    throw new InvalidOperationException(
+                        $"{contender}: gradient [{token}, {i}] is {actual[i]}, not {expected[i]}.");
                 }
             }
         });

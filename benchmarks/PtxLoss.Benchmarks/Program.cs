@@ -1,66 +1,105 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
 using BenchmarkDotNet.Running;
 using PtxLosses.Benchmarks;
 
-try
+Option<Shape> shape = new("--shape")
 {
-    return RunVerb(args) ?? RunBenchmarks(args);
-}
-catch (FormatException exception)
+    Description = "The logits: tokens x vocabulary.",
+    HelpName = "1024x50304",
+    DefaultValueFactory = _ => RatiosCommand.DefaultShape,
+    CustomParser = argument => ParseEach(argument, Shape.Parse).FirstOrDefault(),
+};
+Option<HeadShape[]> headShapes = new("--shape")
 {
-    Console.Error.WriteLine(exception.Message);
-    return 2;
-}
+    Description = "The hidden states and the weight: tokens x width x vocabulary, any number of times.",
+    HelpName = "1024x768x50304",
+    DefaultValueFactory = _ => [.. HeadShape.Defaults],
+    CustomParser = argument => ParseEach(argument, HeadShape.Parse),
+};
+Option<string[]> peers = new("--peer")
+{
+    Description = "The command that starts another program to be timed beside the library, any number of times: see peers/run.sh.",
+    HelpName = "COMMAND",
+};
+Option<int> threads = CommandOptions.Integer("--threads", "Threads of each contender.", Environment.ProcessorCount, lowest: 1);
+Option<string?> output = CommandOptions.Text("--out", "DIR", "Where the results go. [default: benchmarks/results/<cpu>]");
+Option<int> ratiosRounds = Rounds(25), scalingRounds = Rounds(10), optionsRounds = Rounds(15), headRounds = Rounds(7);
+Argument<string> folder = new("DIR") { Description = "Where ratios and scaling left their results." };
+Argument<string[]> ofPeer = new("arguments");
 
-static int? RunVerb(string[] args)
+var root = new RootCommand("""
+    Times PtxLoss. The commands below compare it with others in one run, and benchmarks/README.md says how. All other arguments go
+    to BenchmarkDotNet, as in --list flat or --filter '*ForwardBenchmarks*' --job dry: the names that --filter sees have their
+    parameters, as in '*ForwardBenchmarks.Compute(Shape: 4x32000, Threads: 1)'.
+    """)
 {
-    switch (args)
+    On(new Command("ratios", "How far from the memory's limits and ahead of the others: ratios.md, peers.md, peers.csv.")
     {
-        // One table of ratios, from one run: ratios [--shape 1024x50304] [--threads 2] [--rounds 25] [--out folder]
-        // [--peer "command of a PeerProcess"]…
-        case ["ratios", .. var rest]:
-            RatiosCommand.Run(rest);
-            return 0;
+        shape, threads, ratiosRounds, peers, output,
+    }, it => RatiosCommand.Run(it.GetValue(shape), it.GetValue(threads), it.GetValue(ratiosRounds), it.GetValue(peers)!, Results(it))),
+    On(new Command("scaling", "Time against vocabulary, tokens and threads: scaling.md, and a .csv for each.")
+    {
+        shape, threads, scalingRounds, output,
+    }, it => ScalingCommand.Run(it.GetValue(shape), it.GetValue(threads), it.GetValue(scalingRounds), Results(it))),
+    On(new Command("options", "What options and element types cost: options.md.")
+    {
+        shape, threads, optionsRounds, output,
+    }, it => OptionsCommand.Run(it.GetValue(shape), it.GetValue(threads), it.GetValue(optionsRounds), Results(it))),
+    On(new Command("head", "The loss from hidden states, its time and memory: head.md.")
+    {
+        headShapes, threads, headRounds, peers, output,
+    }, it => HeadCommand.Run(
+        it.GetValue(headShapes)!, it.GetValue(threads), it.GetValue(headRounds), it.GetValue(peers)!, Results(it))),
+    On(new Command("chart", "Draws what ratios and scaling measured: throughput.svg, scaling.svg.") { folder },
+        it => ChartCommand.Run(new ResultsFolder(it.GetValue(folder)))),
 
-        // Time against vocabulary, tokens and threads: scaling [--shape 1024x50304] [--threads 2] [--rounds 10] [--out folder]
-        case ["scaling", .. var rest]:
-            ScalingCommand.Run(rest);
-            return 0;
+    // Started by ratios and by head.
+    On(new Command(ServeCommand.Verb) { Hidden = true, Arguments = { ofPeer } }, it => ServeCommand.Run(it.GetValue(ofPeer)!)),
+    On(new Command(HeadMemoryCommand.Verb) { Hidden = true, Arguments = { ofPeer } }, it => HeadMemoryCommand.Run(it.GetValue(ofPeer)!)),
+};
 
-        // What options and element types cost: options [--shape 1024x50304] [--threads 2] [--rounds 15] [--out folder]
-        case ["options", .. var rest]:
-            OptionsCommand.Run(rest);
-            return 0;
+return args is [var first, ..] && (first is "--help" or "-h" or "-?" || root.Subcommands.Any(command => command.Name == first))
+    ? RunCommand(root.Parse(args))
+    : RunBenchmarks(args);
 
-        // The loss from hidden states, per shape: head [--shape 1024x768x50304]… [--threads 2] [--rounds 7] [--out folder]
-        // [--peer "command of a PeerProcess"]…
-        case ["head", .. var rest]:
-            HeadCommand.Run(rest);
-            return 0;
+static Option<int> Rounds(int defaultValue) =>
+    CommandOptions.Integer("--rounds", "Rounds in which all contenders take their turn; tables show medians.", defaultValue, lowest: 1);
 
-        // Draws the results of ratios and scaling: chart benchmarks/results/<cpu>
-        case ["chart", var folder]:
-            ChartCommand.Run(folder);
-            return 0;
+static Command On(Command command, Action<ParseResult> run)
+{
+    command.SetAction(run);
+    return command;
+}
 
-        // Started by ratios.
-        case ["serve", .. var rest]:
-            ServeCommand.Run(rest);
-            return 0;
+ResultsFolder Results(ParseResult parsed) => new(parsed.GetValue(output));
 
-        // Started by head.
-        case [HeadMemoryCommand.Verb, .. var rest]:
-            HeadMemoryCommand.Run(rest);
-            return 0;
-
-        default:
-            return null;
+static T[] ParseEach<T>(ArgumentResult argument, Func<string, T> parse)
+{
+    try
+    {
+        return [.. argument.Tokens.Select(token => parse(token.Value))];
     }
+    catch (Exception problem) when (problem is FormatException or OverflowException)
+    {
+        argument.AddError(problem.Message);
+        return [];
+    }
+}
+
+static int RunCommand(ParseResult parsed)
+{
+    if (parsed.Errors.Count > 0)
+    {
+        Console.Error.WriteLine($"error: {parsed.Errors[0].Message}");
+        return 2;
+    }
+
+    return parsed.Invoke(new InvocationConfiguration { ProcessTerminationTimeout = null });
 }
 
 static int RunBenchmarks(string[] args)
 {
-    // All of BenchmarkDotNet's arguments: --list flat, --filter '*Forward*', --job dry, --artifacts <folder>, … Parameters belong
-    // to the names that --filter sees, so one row is --filter '*ForwardBenchmarks.Compute(Shape: 4x32000, Threads: 1)'.
     var summaries = BenchmarkSwitcher.FromAssembly(typeof(BenchmarkConfig).Assembly).Run(args, new BenchmarkConfig());
 
     // BenchmarkDotNet reports a failed check of results, or any other failure, and exits with 0.

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PtxLosses.Benchmarks;
 
 /// <summary>A matrix of float logits, one row per token.</summary>
@@ -20,9 +18,9 @@ public readonly record struct Shape(int Tokens, int VocabularySize)
     /// <summary>Reads what <see cref="ToString"/> writes.</summary>
     public static Shape Parse(string text)
         => text.Split('x') is [var tokens, var vocabularySize]
-            ? new(int.Parse(tokens, CultureInfo.InvariantCulture), int.Parse(vocabularySize, CultureInfo.InvariantCulture))
+            ? new(int.Parse(tokens), int.Parse(vocabularySize))
             : throw new FormatException($"A shape is tokens x vocabulary, as in 1024x50304, not {text}.");
 
     /// <summary>As in "1024x50304".</summary>
-    public override string ToString() => FormattableString.Invariant($"{Tokens}x{VocabularySize}");
+    public override string ToString() => $"{Tokens}x{VocabularySize}";
 }

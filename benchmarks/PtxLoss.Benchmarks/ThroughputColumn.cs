@@ -1,4 +1,3 @@
-using System.Globalization;
 using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
@@ -35,7 +34,7 @@ internal sealed class ThroughputColumn : IColumn
     {
         double? nanoseconds = summary[benchmarkCase]?.ResultStatistics?.Mean;
         return nanoseconds is { } time && benchmarkCase.Parameters[nameof(LossBenchmarks.Shape)] is Shape shape
-            ? (shape.LogitBytes / time).ToString("F1", CultureInfo.InvariantCulture)
+            ? (shape.LogitBytes / time).ToString("F1")
             : "NA";
     }
 }

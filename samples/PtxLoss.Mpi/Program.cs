@@ -18,25 +18,24 @@ internal static class Program
 
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(2);
 
-    private static readonly Option<int> _shards = CommandLine.Integer(
+    private static readonly Option<int> _shards = CommandOptions.Integer(
         "--shards", "Slices of the vocabulary, one rank each; mpirun starts a multiple of them, the replicas.", 1, lowest: 1);
 
-    private static readonly Option<int> _steps = CommandLine.Integer("--steps", "Steps of training.", 5, lowest: 1);
+    private static readonly Option<int> _steps = CommandOptions.Integer("--steps", "Steps of training.", 5, lowest: 1);
 
-    private static readonly Option<int> _microBatches = CommandLine.Integer(
+    private static readonly Option<int> _microBatches = CommandOptions.Integer(
         "--micro-batches", "Micro-batches of each replica in a step.", 3, lowest: 1, highest: 1000);
 
-    private static readonly Option<int> _vocabulary = CommandLine.Integer(
+    private static readonly Option<int> _vocabulary = CommandOptions.Integer(
         "--vocabulary", "Ids of the tokenizer; fewer if the text does not give so many.", 3001, SmallestVocabulary, LargestVocabulary);
 
-    private static readonly Option<int> _seed = CommandLine.Integer(
+    private static readonly Option<int> _seed = CommandOptions.Integer(
         "--seed", "Of the weights and of the order of the text.", 1, lowest: 0);
 
-    private static readonly Option<string?> _corpus = CommandLine.Text(
+    private static readonly Option<string?> _corpus = CommandOptions.Text(
         "--corpus",
         "FILE",
-        "UTF-8 text to train on instead of the .NET SDK's documentation, with blank lines between paragraphs or one per line.",
-        defaultValue: null);
+        "UTF-8 text to train on instead of the .NET SDK's documentation, with blank lines between paragraphs or one per line.");
 
     private static readonly Option<double> _zLoss = new("--z-loss")
     {

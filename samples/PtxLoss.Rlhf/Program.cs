@@ -11,11 +11,10 @@ internal static class Program
 
     private static readonly double[] _defaultGammas = [0, 0.1, 1];
 
-    private static readonly Option<string?> _corpus = CommandLine.Text(
+    private static readonly Option<string?> _corpus = CommandOptions.Text(
         "--corpus",
         "FILE",
-        "UTF-8 text to pretrain on instead of the .NET SDK's documentation, with blank lines between paragraphs or one per line.",
-        defaultValue: null);
+        "UTF-8 text to pretrain on instead of the .NET SDK's documentation, with blank lines between paragraphs or one per line.");
 
     private static readonly Option<double[]> _gamma = new("--gamma")
     {
@@ -27,27 +26,27 @@ internal static class Program
         CustomParser = ParseGammas,
     };
 
-    private static readonly Option<int> _steps = CommandLine.Integer(
+    private static readonly Option<int> _steps = CommandOptions.Integer(
         "--steps", "RL steps per γ: each is one rollout and its updates.", defaultValue: 70, lowest: 1);
 
-    private static readonly Option<int> _pretrainSteps = CommandLine.Integer(
+    private static readonly Option<int> _pretrainSteps = CommandOptions.Integer(
         "--pretrain-steps", "Steps of pretraining.", defaultValue: 900, lowest: 1);
 
-    private static readonly Option<int> _seed = CommandLine.Integer(
+    private static readonly Option<int> _seed = CommandOptions.Integer(
         "--seed",
         "First seed; the same seed repeats the run exactly on processors with the same vector instructions.",
         defaultValue: 1,
         lowest: 0);
 
-    private static readonly Option<int> _seeds = CommandLine.Integer(
+    private static readonly Option<int> _seeds = CommandOptions.Integer(
         "--seeds",
         "Seeds to run, counting up from --seed; the table then shows mean and spread.",
         defaultValue: 1,
         lowest: 1,
         MostSeeds);
 
-    private static readonly Option<string?> _out = CommandLine.Text(
-        "--out", "DIR", $"Directory for {RunCommand.ChartFile} and {RunCommand.TableFile}.", defaultValue: ".");
+    private static readonly Option<string?> _out = CommandOptions.Text(
+        "--out", "DIR", $"Directory for {RunCommand.ChartFile} and {RunCommand.TableFile}; without it, nothing is written to files.");
 
     private static readonly Option<bool> _unfused = new("--unfused")
     {
@@ -63,7 +62,7 @@ internal static class Program
         {
             _corpus, _gamma, _steps, _pretrainSteps, _seed, _seeds, _unfused, _out,
         };
-        root.SetAction(parsed => RunCommand.Execute(Settings(parsed), parsed.GetValue(_out)!));
+        root.SetAction(parsed => RunCommand.Execute(Settings(parsed), parsed.GetValue(_out)));
         ParseResult parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {

@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace PtxLosses.Samples.Rlhf;
 
-/// <summary>Runs the experiment and writes what it found. Exit codes: 0 done, 1 cannot run, 130 stopped by Ctrl+C.</summary>
+/// <summary>Runs the experiment and shows what it found. Exit codes: 0 done, 1 cannot run, 130 stopped by Ctrl+C.</summary>
 internal static class RunCommand
 {
     public const string ChartFile = "forgetting.svg";
@@ -12,19 +12,23 @@ internal static class RunCommand
 
     private const int WidthOfLogs = 140;
 
-    public static int Execute(ExperimentSettings settings, string directory)
+    public static int Execute(ExperimentSettings settings, string? directory)
     {
         try
         {
-            CheckWritable(directory);
+            if (directory is not null)
+            {
+                CheckWritable(directory);
+            }
+
             IAnsiConsole console = CreateConsole();
             ExperimentResult result = Run(settings, console);
-            Write(result, directory, console);
+            Show(result, directory, console);
             return result.Stopped ? 130 : 0;
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
-            return Fail($"Cannot write to {directory}: {problem.Message}");
+            return Fail($"Cannot write to {directory ?? "the console"}: {problem.Message}");
         }
         catch (CorpusException problem)
         {
@@ -74,23 +78,28 @@ internal static class RunCommand
         }
     }
 
-    private static void Write(ExperimentResult result, string directory, IAnsiConsole console)
+    private static void Show(ExperimentResult result, string? directory, IAnsiConsole console)
     {
-        console.WriteLine();
         var report = new Report(result);
+        console.WriteLine();
         report.WriteTo(console);
-        string table = Path.Combine(directory, TableFile);
-        string written = table;
+        console.WriteLine();
+        string written = directory is null ? "" : $" Wrote {Write(result, report, directory)}.";
+        console.WriteLine($"{result.Elapsed.TotalSeconds:F0} s.{written}");
+    }
+
+    /// <summary>Returns what it wrote: no chart of a run that was stopped before the first RL step.</summary>
+    private static string Write(ExperimentResult result, Report report, string directory)
+    {
+        string table = Path.Combine(directory, TableFile), chart = Path.Combine(directory, ChartFile);
         File.WriteAllText(table, report.ToMarkdown());
-        if (result.FineTuned.Count > 0)
+        if (result.FineTuned.Count == 0)
         {
-            string chart = Path.Combine(directory, ChartFile);
-            File.WriteAllText(chart, ForgettingChart.Draw(result));
-            written = $"{chart} and {table}";
+            return table;
         }
 
-        console.WriteLine();
-        console.WriteLine($"{result.Elapsed.TotalSeconds:F0} s. Wrote {written}.");
+        File.WriteAllText(chart, ForgettingChart.Draw(result));
+        return $"{chart} and {table}";
     }
 
     private static int Fail(string message)

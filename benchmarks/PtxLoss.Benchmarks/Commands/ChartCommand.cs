@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
@@ -8,9 +6,8 @@ namespace PtxLosses.Benchmarks;
 /// </summary>
 internal static class ChartCommand
 {
-    public static void Run(string path)
+    public static void Run(ResultsFolder folder)
     {
-        var folder = new ResultsFolder(path);
         if (folder.Has("peers.csv"))
         {
             folder.WriteFile("throughput.svg", Throughput(folder.ReadCpuName("peers.csv"), folder.ReadCsv("peers.csv")));
@@ -44,8 +41,8 @@ internal static class ChartCommand
         IReadOnlyList<Measurement> tokens,
         IReadOnlyList<Measurement> threads)
     {
-        string logits = string.Create(CultureInfo.InvariantCulture, $"{vocabulary[0].Shape.Logits / 1e6:F1} million logits");
-        string vocabularySize = string.Create(CultureInfo.InvariantCulture, $"Vocabulary {tokens[0].Shape.VocabularySize:N0}");
+        string logits = $"{vocabulary[0].Shape.Logits / 1e6:F1} million logits";
+        string vocabularySize = $"Vocabulary {tokens[0].Shape.VocabularySize:N0}";
         return LineChart.Draw($"Time against vocabulary, tokens and threads, {cpu}",
         [
             new(
@@ -61,7 +58,7 @@ internal static class ChartCommand
     }
 
     private static string Describe(Shape shape)
-        => string.Create(CultureInfo.InvariantCulture, $"{shape.Tokens:N0} × {shape.VocabularySize:N0}");
+        => $"{shape.Tokens:N0} × {shape.VocabularySize:N0}";
 
     private static string Describe(int threads) => threads == 1 ? "one thread" : $"{threads} threads";
 }

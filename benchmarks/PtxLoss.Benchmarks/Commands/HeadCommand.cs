@@ -9,18 +9,9 @@ internal static class HeadCommand
     private static readonly Work[] _works = [Work.Forward, Work.Gradient];
     private static readonly bool[] _fusedAndNot = [true, false];
 
-    public static void Run(string[] args)
+    public static void Run(IReadOnlyList<HeadShape> shapes, int threads, int rounds, string[] peers, ResultsFolder results)
     {
-        var arguments = new Arguments(args, "--shape", "--threads", "--rounds", "--peer", "--out");
-        IReadOnlyList<HeadShape> shapes = [.. arguments.All("--shape").Select(HeadShape.Parse)];
-        int threads = arguments.Number("--threads", Environment.ProcessorCount);
-        int rounds = arguments.Number("--rounds", 7);
-
-        IReadOnlyList<HeadTable> tables =
-        [
-            .. (shapes.Count > 0 ? shapes : HeadShape.Defaults)
-                .Select(shape => new HeadTable(shape, threads, Measure(shape, threads, rounds, arguments.All("--peer")))),
-        ];
+        HeadTable[] tables = [.. shapes.Select(shape => new HeadTable(shape, threads, Measure(shape, threads, rounds, peers)))];
         string ratios = string.Concat(tables.Select(table => table.ToRatios()));
         IEnumerable<string> parts =
         [
@@ -29,7 +20,7 @@ internal static class HeadCommand
             .. ratios.Length > 0 ? [HeadTable.RatiosHeader + ratios] : Array.Empty<string>(), // without peers there are none
             .. tables.Select(table => table.ToMarkdown()),
         ];
-        new ResultsFolder(arguments.Text("--out")).Write("head.md", string.Join('\n', parts));
+        results.Write("head.md", string.Join('\n', parts));
     }
 
     private static IReadOnlyList<HeadMeasurement> Measure(HeadShape shape, int threads, int rounds, IReadOnlyList<string> peers)

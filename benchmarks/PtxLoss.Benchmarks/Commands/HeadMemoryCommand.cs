@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
@@ -20,7 +18,7 @@ internal static class HeadMemoryCommand
     {
         Work work = Enum.Parse<Work>(args[0]);
         bool isFused = bool.Parse(args[1]);
-        int threads = int.Parse(args[6], CultureInfo.InvariantCulture);
+        int threads = int.Parse(args[6]);
         using var small = new HeadProblem(_warmUp);
         new HeadCalls(small, threads, isFused).Run(work);
 
@@ -41,10 +39,10 @@ internal static class HeadMemoryCommand
         }
 
         List<string> fields = [work.ToString(), calls.By, calls.Name(work)];
-        fields.AddRange(answers.Select(answer => answer.ToString(CultureInfo.InvariantCulture)));
+        fields.AddRange(answers.Select(answer => answer.ToString()));
         if (bytes is { } known)
         {
-            fields.Add(known.ToString(CultureInfo.InvariantCulture));
+            fields.Add(known.ToString());
         }
 
         Console.WriteLine(string.Join('\t', fields));

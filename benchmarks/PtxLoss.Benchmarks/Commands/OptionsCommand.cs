@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using PtxLosses.Softmax;
@@ -20,13 +19,8 @@ internal static class OptionsCommand
         ("`AccumulateGradient`", new() { AccumulateGradient = true }),
     ];
 
-    public static void Run(string[] args)
+    public static void Run(Shape shape, int threads, int rounds, ResultsFolder results)
     {
-        var arguments = new Arguments(args, "--shape", "--threads", "--rounds", "--out");
-        Shape shape = arguments.Shape("--shape", RatiosCommand.DefaultShape);
-        int threads = arguments.Number("--threads", Environment.ProcessorCount);
-        int rounds = arguments.Number("--rounds", 15);
-
         using var problem = new LossProblem(shape);
         float[] weights = [.. problem.Targets.Select((_, token) => 0.5f + (token % 2))];
         List<Contender> contenders = [];
@@ -41,7 +35,7 @@ internal static class OptionsCommand
         contenders.AddRange(Calls<BFloat16>(problem, "`BFloat16`", plain));
         Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
         IReadOnlyList<Measurement> measurements = Measurement.Take(contenders, rounds);
-        new ResultsFolder(arguments.Text("--out")).Write(
+        results.Write(
             "options.md", $"# What options and element types cost\n\n{Machine.Describe(rounds)}\n\n{ToMarkdown(measurements, shape, threads)}");
     }
 
@@ -69,16 +63,16 @@ internal static class OptionsCommand
     private static string ToMarkdown(IReadOnlyList<Measurement> measurements, Shape shape, int threads)
     {
         var table = new StringBuilder();
-        table.Append(CultureInfo.InvariantCulture, $"Logits of {shape}, {threads} threads. Each cell: milliseconds, and relative to plain.\n\n");
+        table.Append($"Logits of {shape}, {threads} threads. Each cell: milliseconds, and relative to plain.\n\n");
         table.Append("| | loss | gradient in place | gradient to another buffer |\n| --- | --: | --: | --: |\n");
         foreach (IGrouping<string, Measurement> row in measurements.GroupBy(measurement => measurement.By, StringComparer.Ordinal))
         {
-            table.Append(CultureInfo.InvariantCulture, $"| {row.Key} |");
+            table.Append($"| {row.Key} |");
             foreach (string call in _calls)
             {
                 double? time = row.SingleOrDefault(measurement => measurement.Name == call)?.Milliseconds;
                 double plain = measurements.Single(measurement => measurement.By == "plain" && measurement.Name == call).Milliseconds;
-                table.Append(time == null ? " |" : string.Create(CultureInfo.InvariantCulture, $" {time:F2} ({time / plain:F2}) |"));
+                table.Append(time == null ? " |" : $" {time:F2} ({time / plain:F2}) |");
             }
 
             table.Append('\n');

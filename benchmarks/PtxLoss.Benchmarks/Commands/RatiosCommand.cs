@@ -16,12 +16,8 @@ internal static class RatiosCommand
     /// <summary>As many rows of a shape as a core's cache holds.</summary>
     public static Shape InCache(Shape shape) => shape with { Tokens = 16 };
 
-    public static void Run(string[] args)
+    public static void Run(Shape shape, int threads, int rounds, string[] peers, ResultsFolder results)
     {
-        var arguments = new Arguments(args, "--shape", "--threads", "--rounds", "--peer", "--out");
-        Shape shape = arguments.Shape("--shape", DefaultShape);
-        int threads = arguments.Number("--threads", Environment.ProcessorCount);
-        int rounds = arguments.Number("--rounds", 25);
         string folder = Directory.CreateTempSubdirectory().FullName;
         List<PeerProcess> processes = [];
         try
@@ -35,7 +31,7 @@ internal static class RatiosCommand
                 processes.Add(new(ServeCommand.Self, [("DOTNET_EnableAVX512", "0")], problem, folder, threads));
             }
 
-            foreach (string peer in arguments.All("--peer"))
+            foreach (string peer in peers)
             {
                 Console.Error.WriteLine($"checking {peer}");
                 processes.Add(new(peer.Split(' '), [], problem, folder, threads));
@@ -65,7 +61,6 @@ internal static class RatiosCommand
             Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
             IReadOnlyList<Measurement> measurements = Measurement.Take(contenders, rounds);
 
-            var results = new ResultsFolder(arguments.Text("--out"));
             string conditions = Machine.Describe(rounds);
             string ratios = new RatioTable(measurements, shape, threads).ToMarkdown(smallCall.AllocatedBytes());
             results.Write("ratios.md", $"# Ratios of one run\n\n{conditions}\n\n{ratios}");

@@ -8,13 +8,8 @@ internal static class ScalingCommand
 {
     private const int SmallestVocabulary = 1 << 10, LargestVocabulary = 1 << 19;
 
-    public static void Run(string[] args)
+    public static void Run(Shape shape, int threads, int rounds, ResultsFolder results)
     {
-        var arguments = new Arguments(args, "--shape", "--threads", "--rounds", "--out");
-        Shape shape = arguments.Shape("--shape", RatiosCommand.DefaultShape);
-        int threads = arguments.Number("--threads", Environment.ProcessorCount);
-        int rounds = arguments.Number("--rounds", 10);
-
         List<Shape> vocabularies = [], tokens = [];
         for (int size = SmallestVocabulary; size <= LargestVocabulary && size <= shape.Logits; size *= 2)
         {
@@ -26,7 +21,6 @@ internal static class ScalingCommand
             tokens.Add(shape with { Tokens = (int)count });
         }
 
-        var results = new ResultsFolder(arguments.Text("--out"));
         string markdown = $"# Scaling\n\n{Machine.Describe(rounds)}\n";
         Sweep("vocabulary", vocabularies.SelectMany(each => Measure(each, [threads])));
         Sweep("tokens", tokens.SelectMany(each => Measure(each, [threads])));

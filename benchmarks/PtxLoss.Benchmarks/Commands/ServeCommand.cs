@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.Intrinsics;
 
 namespace PtxLosses.Benchmarks;
@@ -6,7 +5,7 @@ namespace PtxLosses.Benchmarks;
 /// <summary>The other end of a <see cref="PeerProcess"/>: this library under other settings of the runtime.</summary>
 internal static class ServeCommand
 {
-    private const string Verb = "serve";
+    public const string Verb = "serve";
 
     /// <summary>What starts this program again, as a peer.</summary>
     public static IReadOnlyList<string> Self { get; } = StartOf(Verb);
@@ -24,15 +23,15 @@ internal static class ServeCommand
             throw new InvalidOperationException("512-bit vectors are on: DOTNET_EnableAVX512=0 turns them off.");
         }
 
-        int tokens = int.Parse(args[1], CultureInfo.InvariantCulture), vocabulary = int.Parse(args[2], CultureInfo.InvariantCulture);
+        int tokens = int.Parse(args[1]), vocabulary = int.Parse(args[2]);
         using LossProblem problem = LossProblem.Load(new(tokens, vocabulary), args[0]);
-        Contender contender = new Field(problem, threads: int.Parse(args[3], CultureInfo.InvariantCulture)).Compute();
-        string loss = problem.MeanLoss.ToString(CultureInfo.InvariantCulture); // what the contender's was compared with
+        Contender contender = new Field(problem, threads: int.Parse(args[3])).Compute();
+        string loss = problem.MeanLoss.ToString(); // what the contender's was compared with
         Console.WriteLine(string.Join('\t', contender.Work, contender.By, Names.Avx2, loss));
         Console.WriteLine(PeerProcess.Ready);
         while (Console.ReadLine() is not null)
         {
-            Console.WriteLine(contender.TakeTurn().ToString(CultureInfo.InvariantCulture));
+            Console.WriteLine(contender.TakeTurn().ToString());
         }
     }
 }

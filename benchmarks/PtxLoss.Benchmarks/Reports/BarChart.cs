@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PtxLosses.Benchmarks;
 
 /// <summary>Horizontal bars of GB/s, a panel over another, the fastest first.</summary>
@@ -26,7 +24,7 @@ internal static class BarChart
                 svg.Text(
                     Left + length + 6,
                     baseline,
-                    string.Create(CultureInfo.InvariantCulture, $"{it.GigabytesPerSecond:F1} GB/s, {it.Milliseconds:G3} ms"),
+                    $"{it.GigabytesPerSecond:F1} GB/s, {it.Milliseconds:G3} ms",
                     colour: Svg.Faint);
                 y += Row;
             }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace PtxLosses.Benchmarks;
@@ -51,7 +50,7 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
                 if (other.ExtraBytes is { } theirs && ours.ExtraBytes is { } own)
                 {
                     string ratio = Math.Min(own, theirs) >= TellingBytes
-                        ? ((double)theirs / own).ToString("0.0×", CultureInfo.InvariantCulture)
+                        ? ((double)theirs / own).ToString("0.0×")
                         : "";
                     Add(what, $"{Megabytes(own)} MB", other.Time, $"{Megabytes(theirs)} MB", ratio);
                 }
@@ -62,21 +61,20 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
                 Text(ours.Time.Milliseconds),
                 other,
                 Text(other.Milliseconds),
-                (other.Milliseconds / ours.Time.Milliseconds).ToString(format, CultureInfo.InvariantCulture));
+                (other.Milliseconds / ours.Time.Milliseconds).ToString(format));
         }
 
         return rows.ToString();
 
         void Add(string what, string ours, Measurement other, string theirs, string ratio)
-            => rows.Append(CultureInfo.InvariantCulture, $"| {what} | {shape} | {threads} | {ours} ")
-                .Append(CultureInfo.InvariantCulture, $"| {other.By}: {other.Name} | {theirs} | {ratio} |\n");
+            => rows.Append($"| {what} | {shape} | {threads} | {ours} | {other.By}: {other.Name} | {theirs} | {ratio} |\n");
     }
 
     /// <summary>A line for each contender, losses first, fastest first.</summary>
     public string ToMarkdown()
     {
         var markdown = new StringBuilder();
-        markdown.Append(CultureInfo.InvariantCulture, $"## {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
+        markdown.Append($"## {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
             .Append("| Work | Whose | What | Median | GFLOP/s | Of oneDNN's rate | PyTorch's time / this | Memory |\n")
             .Append("| --- | --- | --- | --: | --: | --: | --: | --: |\n");
         foreach (HeadMeasurement measurement in measurements.OrderBy(it => it.Time.Work).ThenBy(it => it.Time.Milliseconds))
@@ -86,12 +84,11 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
             string ofLimit = Ratio(Multiplications, "P0"), ofFramework = Ratio(Framework, "0.00×");
             string memory = measurement.ExtraBytes is { } bytes ? $"{Megabytes(bytes)} MB" : "";
             markdown.Append(it.Work == Work.Forward ? "| loss " : "| loss and gradients ")
-                .Append(CultureInfo.InvariantCulture, $"| {it.By} ")
-                .Append(CultureInfo.InvariantCulture, $"| {it.Name} | {Text(it.Milliseconds)} | {gigaflops:F0} ")
-                .Append(CultureInfo.InvariantCulture, $"| {ofLimit} | {ofFramework} | {memory} |\n");
+                .Append($"| {it.By} | {it.Name} | {Text(it.Milliseconds)} | {gigaflops:F0} ")
+                .Append($"| {ofLimit} | {ofFramework} | {memory} |\n");
 
             string Ratio(string by, string format)
-                => (Find(it.Work, by)?.Time.Milliseconds / it.Milliseconds)?.ToString(format, CultureInfo.InvariantCulture) ?? "";
+                => (Find(it.Work, by)?.Time.Milliseconds / it.Milliseconds)?.ToString(format) ?? "";
         }
 
         return markdown.ToString();
@@ -101,9 +98,9 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
     private static bool IsLimit(Measurement it)
         => it.By is not (Contender.PtxLoss or HeadCalls.Unfused) && !it.By.StartsWith(Framework, StringComparison.Ordinal);
 
-    private static string Text(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds:G4} ms");
+    private static string Text(double milliseconds) => $"{milliseconds:G4} ms";
 
-    private static string Megabytes(long bytes) => (bytes / 1e6).ToString("F1", CultureInfo.InvariantCulture);
+    private static string Megabytes(long bytes) => (bytes / 1e6).ToString("F1");
 
     private HeadMeasurement? Find(Work work, string by) => measurements
         .Where(it => it.Time.Work == work && it.Time.By.StartsWith(by, StringComparison.Ordinal))

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PtxLosses.Benchmarks;
 
 /// <summary>Panels side by side, logarithmic both ways, with one legend.</summary>
@@ -45,13 +43,13 @@ internal static class LineChart
         foreach (double tick in yAxis.Decimal())
         {
             svg.Line([(left, yAxis.At(tick)), (left + PanelWidth, yAxis.At(tick))], Svg.Grid);
-            svg.Text(left - 6, yAxis.At(tick) + 4, tick.ToString("0.###", CultureInfo.InvariantCulture), "end", 11, Svg.Faint);
+            svg.Text(left - 6, yAxis.At(tick) + 4, tick.ToString("0.###"), "end", 11, Svg.Faint);
         }
 
         foreach (double tick in xAxis.Some(panel.Measurements.Select(panel.X)))
         {
             var (value, unit) = tick >= 1024 && tick % 1024 == 0 ? (tick / 1024, "k") : (tick, "");
-            string label = value.ToString(CultureInfo.InvariantCulture) + unit;
+            string label = value.ToString() + unit;
             svg.Text(xAxis.At(tick), Top + PanelHeight + 16, label, "middle", 11, Svg.Faint);
         }
 

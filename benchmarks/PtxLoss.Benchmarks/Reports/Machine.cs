@@ -16,17 +16,17 @@ internal static class Machine
 
     private static int VectorBits => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
 
-    public static string Describe(int rounds) => Describe(rounds, FormattableString.Invariant($"""
+    public static string Describe(int rounds) => Describe(rounds, $"""
         Limits use the widest vectors and share rows among threads as PtxLoss does. Logits are float32 and start at a multiple of
         {AlignedFloats.Alignment} bytes. GB/s: the size of the logits in 10^9 bytes, each counted once, per second.
-        """));
+        """);
 
     /// <param name="rounds">How many there were.</param>
     /// <param name="more">What else to say of the measurements.</param>
-    public static string Describe(int rounds, string more) => FormattableString.Invariant($"""
+    public static string Describe(int rounds, string more) => $"""
         {CpuName}, {Environment.ProcessorCount} cores, {VectorBits}-bit vectors, {RuntimeInformation.OSDescription},
         {RuntimeInformation.FrameworkDescription}, {DateTime.UtcNow:yyyy-MM-dd}.
         Medians of {rounds} rounds; in each round all contenders run in turn, once to wake threads and caches, then timed.
         {more}
-        """);
+        """;
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace PtxLosses.Benchmarks;
@@ -29,8 +28,8 @@ internal sealed class RatioTable(IReadOnlyList<Measurement> measurements, Shape 
         AddTimes("Forward, few rows, against one thread", fewRows[0], fewRows[^1]);
 
         Measurement smallCall = measurements.First(it => it.Shape == SmallCall.Shape);
-        _markdown.Append(CultureInfo.InvariantCulture, $"| One call | {smallCall.Shape} | 1 | {smallCall.Milliseconds * 1e6:F0} ns")
-            .Append(CultureInfo.InvariantCulture, $" | allocated | {bytesOfSmallCall:F0} bytes | |\n");
+        _markdown.Append($"| One call | {smallCall.Shape} | 1 | {smallCall.Milliseconds * 1e6:F0} ns "
+            + $"| allocated | {bytesOfSmallCall:F0} bytes | |\n");
         return _markdown.ToString();
     }
 
@@ -58,9 +57,9 @@ internal sealed class RatioTable(IReadOnlyList<Measurement> measurements, Shape 
     {
         if (ours is not null && other is not null)
         {
-            string ratio = (other.Milliseconds / ours.Milliseconds).ToString(format, CultureInfo.InvariantCulture);
-            _markdown.Append(CultureInfo.InvariantCulture, $"| {what} | {ours.Shape} | {ours.Threads} | {ours.Milliseconds:F3} ms ")
-                .Append(CultureInfo.InvariantCulture, $"| {other.By}: {other.Name} | {other.Milliseconds:F3} ms | {ratio} |\n");
+            string ratio = (other.Milliseconds / ours.Milliseconds).ToString(format);
+            _markdown.Append($"| {what} | {ours.Shape} | {ours.Threads} | {ours.Milliseconds:F3} ms "
+                + $"| {other.By}: {other.Name} | {other.Milliseconds:F3} ms | {ratio} |\n");
         }
     }
 }

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
@@ -27,8 +25,8 @@ internal sealed class ResultsFolder(string? path)
 
     public void WriteCsv(string name, IEnumerable<Measurement> measurements)
     {
-        var lines = measurements.Select(it => FormattableString.Invariant(
-            $"{it.Work};{it.By};{it.Name};{it.Shape};{it.Threads};{it.Milliseconds:G5}\n"));
+        var lines = measurements.Select(it =>
+            $"{it.Work};{it.By};{it.Name};{it.Shape};{it.Threads};{it.Milliseconds:G5}\n");
         WriteFile(name, $"{Machine.CpuName}\n{Header}\n{string.Concat(lines)}");
     }
 
@@ -43,7 +41,7 @@ internal sealed class ResultsFolder(string? path)
             fields[1],
             fields[2],
             Shape.Parse(fields[3]),
-            int.Parse(fields[4], CultureInfo.InvariantCulture),
-            double.Parse(fields[5], CultureInfo.InvariantCulture))),
+            int.Parse(fields[4]),
+            double.Parse(fields[5]))),
     ];
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security;
 using System.Text;
 
@@ -22,7 +21,7 @@ internal sealed class Svg
 
     public void Line(IEnumerable<(double X, double Y)> points, string colour, double width = 1, bool dashed = false)
     {
-        string path = string.Join(' ', points.Select(point => FormattableString.Invariant($"{point.X:F1},{point.Y:F1}")));
+        string path = string.Join(' ', points.Select(point => $"{point.X:F1},{point.Y:F1}"));
         string dashes = dashed ? "5 4" : "none";
         Add($"""<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dashes}"/>""");
     }
@@ -43,5 +42,5 @@ internal sealed class Svg
         _ => "#e39b4b",
     };
 
-    private void Add(FormattableString element) => _shapes.Append(element.ToString(CultureInfo.InvariantCulture)).Append('\n');
+    private void Add(FormattableString element) => _shapes.Append(element.ToString()).Append('\n');
 }

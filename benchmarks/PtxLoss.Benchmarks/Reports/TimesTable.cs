@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace PtxLosses.Benchmarks;
@@ -15,12 +14,12 @@ internal static class TimesTable
             var (work, shape, threads) = group.Key;
             Measurement? ours = group.LastOrDefault(it => it.By == Contender.PtxLoss && it.Name is Names.Compute or Names.ToOther);
             string title = work == Work.Forward ? "Loss" : "Loss and gradient";
-            markdown.Append(CultureInfo.InvariantCulture, $"## {title}, {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
+            markdown.Append($"## {title}, {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
                 .Append("| Whose | What | Median | GB/s | × PtxLoss |\n| --- | --- | --: | --: | --: |\n");
             foreach (Measurement it in group.OrderBy(it => it.Milliseconds))
             {
-                markdown.Append(CultureInfo.InvariantCulture, $"| {it.By} | {it.Name} | {it.Milliseconds:G4} ms | {it.GigabytesPerSecond:F1} ")
-                    .Append(CultureInfo.InvariantCulture, $"| {it.Milliseconds / ours?.Milliseconds:F2} |\n");
+                markdown.Append($"| {it.By} | {it.Name} | {it.Milliseconds:G4} ms | {it.GigabytesPerSecond:F1} "
+                    + $"| {it.Milliseconds / ours?.Milliseconds:F2} |\n");
             }
 
             markdown.Append('\n');
@@ -38,11 +37,11 @@ internal static class TimesTable
             .Append("| --- | --: |").AppendJoin("|", columns.Select(_ => " --: ")).Append("|\n");
         foreach (var row in measurements.GroupBy(it => (it.Shape, it.Threads)))
         {
-            markdown.Append(CultureInfo.InvariantCulture, $"| {row.Key.Shape} | {row.Key.Threads} |");
+            markdown.Append($"| {row.Key.Shape} | {row.Key.Threads} |");
             foreach (var column in columns)
             {
                 Measurement it = row.First(it => (it.Work, it.By, it.Name) == column);
-                markdown.Append(CultureInfo.InvariantCulture, $" {it.Milliseconds:G4} ({it.GigabytesPerSecond:F1} GB/s) |");
+                markdown.Append($" {it.Milliseconds:G4} ({it.GigabytesPerSecond:F1} GB/s) |");
             }
 
             markdown.Append('\n');

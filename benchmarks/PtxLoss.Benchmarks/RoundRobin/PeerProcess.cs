@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 
 namespace PtxLosses.Benchmarks;
 
@@ -30,9 +29,9 @@ internal sealed class PeerProcess : IDisposable
         [
             .. command.Skip(1),
             folder,
-            .. problem.Sizes.Select(size => size.ToString(CultureInfo.InvariantCulture)),
-            threads.ToString(CultureInfo.InvariantCulture),
-            LossProblem.Coefficient.ToString(CultureInfo.InvariantCulture),
+            .. problem.Sizes.Select(size => size.ToString()),
+            threads.ToString(),
+            LossProblem.Coefficient.ToString(),
         ];
         var start = new ProcessStartInfo(command[0], arguments)
         {
@@ -40,7 +39,7 @@ internal sealed class PeerProcess : IDisposable
             RedirectStandardOutput = true,
             UseShellExecute = false,
         };
-        start.Environment["OMP_NUM_THREADS"] = threads.ToString(CultureInfo.InvariantCulture);
+        start.Environment["OMP_NUM_THREADS"] = threads.ToString();
         foreach (var (name, value) in environment)
         {
             start.Environment[name] = value;
@@ -73,19 +72,19 @@ internal sealed class PeerProcess : IDisposable
                 Check($"{by}, {name}: {what}", fields[field++], value);
             }
 
-            string number = count.ToString(CultureInfo.InvariantCulture);
+            string number = count.ToString();
             yield return new(work, by, name, problem.Shape, threads, () => TakeTurn(number))
             {
-                ExtraBytes = fields.Length > field ? long.Parse(fields[field], CultureInfo.InvariantCulture) : null,
+                ExtraBytes = fields.Length > field ? long.Parse(fields[field]) : null,
             };
         }
     }
 
     private static void Check(string what, string value, double expected)
     {
-        if (!(Math.Abs(double.Parse(value, CultureInfo.InvariantCulture) - expected) <= 1e-3))
+        if (!(Math.Abs(double.Parse(value) - expected) <= 1e-3))
         {
-            throw new InvalidOperationException(FormattableString.Invariant($"{what} is {value}, not {expected}."));
+            throw new InvalidOperationException($"{what} is {value}, not {expected}.");
         }
     }
 
@@ -93,7 +92,7 @@ internal sealed class PeerProcess : IDisposable
     {
         _process.StandardInput.WriteLine(number);
         _process.StandardInput.Flush();
-        double milliseconds = double.Parse(ReadLine(), CultureInfo.InvariantCulture);
+        double milliseconds = double.Parse(ReadLine());
         Thread.Sleep(_settling);
         return milliseconds;
     }

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PtxLosses.Benchmarks;
 
 /// <summary>The physical memory that this process has, as Linux counts it.</summary>
@@ -27,6 +25,6 @@ internal static class ProcessMemory
     private static long Bytes(string field)
     {
         string line = File.ReadLines(Status).First(line => line.StartsWith(field, StringComparison.Ordinal));
-        return 1024 * long.Parse(line[field.Length..^"kB".Length], CultureInfo.InvariantCulture);
+        return 1024 * long.Parse(line[field.Length..^"kB".Length]);
     }
 }

@@ -1,14 +1,14 @@
 using System.CommandLine;
 
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>Options whose mistakes are said in one clear line.</summary>
-internal static class CommandLine
+internal static class CommandOptions
 {
     public static Option<int> Integer(
         string name, string description, int defaultValue, int lowest, int highest = int.MaxValue)
     {
-        return new Option<int>(name)
+        return new(name)
         {
             Description = description,
             HelpName = "N",
@@ -26,14 +26,9 @@ internal static class CommandLine
         };
     }
 
-    public static Option<string?> Text(string name, string helpName, string description, string? defaultValue)
+    public static Option<string?> Text(string name, string helpName, string description)
     {
         var option = new Option<string?>(name) { Description = description, HelpName = helpName };
-        if (defaultValue is not null)
-        {
-            option.DefaultValueFactory = _ => defaultValue;
-        }
-
         option.Validators.Add(result =>
         {
             if (result.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value)))
