@@ -23,42 +23,111 @@ internal static class ChartCommand
         }
     }
 
+    /// <summary>Bars of GB/s, losses above gradients, the fastest first.</summary>
     private static string Throughput(string cpu, IReadOnlyList<Measurement> measurements)
     {
+        const double width = 1000, left = 470, longest = 370, row = 23, thickness = 16;
+
         // The shape and threads that most of them were timed on.
         var group = measurements.GroupBy(it => (it.Shape, it.Threads)).MaxBy(group => group.Count())!;
-        string title = $"{Describe(group.Key.Shape)} float32 logits, {Describe(group.Key.Threads)}, {cpu}";
-        return BarChart.Draw(title,
-        [
-            ("Loss", group.Where(it => it.Work == Work.Forward)),
-            ("Loss and gradient", group.Where(it => it.Work == Work.Gradient)),
-        ]);
+        var svg = new Svg(width, 150 + (row * group.Count()));
+        svg.Text(16, 28, $"{Describe(group.Key.Shape)} float32 logits, {Describe(group.Key.Threads)}, {cpu}", "title");
+        double y = 34;
+        foreach (var works in group.GroupBy(it => it.Work).OrderBy(works => works.Key))
+        {
+            Measurement[] bars = [.. works.OrderByDescending(it => it.GigabytesPerSecond)];
+            svg.Text(16, y + 24, works.Key == Work.Forward ? "Loss" : "Loss and gradient", "heading");
+            y += 38;
+            foreach (Measurement it in bars)
+            {
+                double length = longest * it.GigabytesPerSecond / bars[0].GigabytesPerSecond, baseline = y + thickness - 4;
+                svg.Text(left - 8, baseline, it.By == Contender.Limit ? $"{it.Name} ({it.By})" : $"{it.By}: {it.Name}", "end");
+                svg.Box(left, y, length, thickness, ColorOf(it.By));
+                svg.Text(left + length + 6, baseline, $"{it.GigabytesPerSecond:F1} GB/s, {it.Milliseconds:G3} ms", "note");
+                y += row;
+            }
+        }
+
+        svg.Text(16, y + 24, "GB/s: the size of the logits, each counted once, over the median time. Longer is faster.", "note");
+        return svg.ToString();
     }
 
+    /// <summary>Panels side by side, logarithmic both ways, with one legend.</summary>
     private static string Scaling(
         string cpu,
         IReadOnlyList<Measurement> vocabulary,
         IReadOnlyList<Measurement> tokens,
         IReadOnlyList<Measurement> threads)
     {
-        string logits = $"{vocabulary[0].Shape.Logits / 1e6:F1} million logits";
-        string vocabularySize = $"Vocabulary {tokens[0].Shape.VocabularySize:N0}";
-        return LineChart.Draw($"Time against vocabulary, tokens and threads, {cpu}",
-        [
-            new(
-                vocabulary,
-                $"{logits}, {Describe(vocabulary[0].Threads)}",
-                "vocabulary",
-                it => it.Shape.VocabularySize,
-                "µs per token",
-                it => 1e3 * it.Milliseconds / it.Shape.Tokens),
-            new(tokens, $"{vocabularySize}, {Describe(tokens[0].Threads)}", "tokens", it => it.Shape.Tokens, "ms", it => it.Milliseconds),
-            new(threads, $"{Describe(threads[0].Shape)}", "threads", it => it.Threads, "ms", it => it.Milliseconds),
-        ]);
+        const double left = 64, distance = 338, legendTop = 430;
+        var svg = new Svg(width: 1040, height: 476);
+        svg.Text(16, 28, $"Time against vocabulary, tokens and threads, {cpu}", "title");
+        DrawPanel(
+            0,
+            "µs per token",
+            $"vocabulary, {vocabulary[0].Shape.Logits / 1e6:F1} million logits, {Describe(vocabulary[0].Threads)}",
+            vocabulary,
+            it => it.Shape.VocabularySize,
+            it => 1e3 * it.Milliseconds / it.Shape.Tokens);
+        DrawPanel(
+            1,
+            "ms",
+            $"tokens, vocabulary {tokens[0].Shape.VocabularySize:N0}, {Describe(tokens[0].Threads)}",
+            tokens,
+            it => it.Shape.Tokens,
+            it => it.Milliseconds);
+        DrawPanel(2, "ms", $"threads, {Describe(threads[0].Shape)}", threads, it => it.Threads, it => it.Milliseconds);
+
+        Curve[] legend = [.. CurvesOf(vocabulary, it => it.Shape.VocabularySize, it => it.Milliseconds)];
+        int perLine = (legend.Length + 1) / 2;
+        for (int i = 0; i < legend.Length; i++)
+        {
+            double x = left + (i % perLine * distance), y = legendTop + (i / perLine * 22);
+            svg.Legend(x, y, legend[i].Name, Svg.Stroke(legend[i].Color, 2.5, legend[i].Dashed));
+        }
+
+        return svg.ToString();
+
+        void DrawPanel(
+            int index,
+            string title,
+            string xTitle,
+            IReadOnlyList<Measurement> measurements,
+            Func<Measurement, double> x,
+            Func<Measurement, double> y)
+            => new LinePanel(left + (index * distance), 76, 270, 270)
+            {
+                Title = title,
+                XTitle = xTitle,
+                LogarithmicX = true,
+                LogarithmicY = true,
+            }.Draw(svg, [.. CurvesOf(measurements, x, y)]);
     }
 
-    private static string Describe(Shape shape)
-        => $"{shape.Tokens:N0} × {shape.VocabularySize:N0}";
+    /// <summary>One line for each code and work, its fastest way at each point; losses are drawn through, gradients dashed.</summary>
+    private static IEnumerable<Curve> CurvesOf(
+        IReadOnlyList<Measurement> measurements, Func<Measurement, double> x, Func<Measurement, double> y)
+        => from measurement in measurements
+           group measurement by (measurement.Work, measurement.By) into line
+           select new Curve(
+               $"{line.Key.By}: {line.First().Name.Split(", by")[0]}",
+               ColorOf(line.Key.By),
+               [
+                   .. from point in line.GroupBy(x).OrderBy(point => point.Key)
+                      let time = point.Min(y)
+                      select new CurvePoint(point.Key, time, time, time),
+               ],
+               Dashed: line.Key.Work == Work.Gradient);
+
+    /// <summary>One colour for the limits, one for this library, another for everyone else.</summary>
+    private static string ColorOf(string by) => by switch
+    {
+        Contender.Limit => "#9a9a9a",
+        Contender.PtxLoss => "#1f5fbf",
+        _ => "#e39b4b",
+    };
+
+    private static string Describe(Shape shape) => $"{shape.Tokens:N0} × {shape.VocabularySize:N0}";
 
     private static string Describe(int threads) => threads == 1 ? "one thread" : $"{threads} threads";
 }

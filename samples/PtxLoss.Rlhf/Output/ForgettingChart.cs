@@ -14,36 +14,48 @@ internal static class ForgettingChart
 
     public static string Draw(ExperimentResult result)
     {
-        var svg = new SvgWriter(Width, Height);
+        var svg = new Svg(Width, Height);
         svg.Text(28, 34, "What fine-tuning forgets, and what the PTX term keeps", "title");
         svg.Text(28, 56, Subtitle(result), "note");
-        double legend = 28;
-        var curves = new List<ChartCurves>();
-        foreach ((double gamma, PolicyRun[] runs) in result.ByGamma())
+        double x = 28;
+        (string Name, string Color, PolicyRun[] Runs)[] lines =
+        [
+            .. result.ByGamma().Select((entry, index) => ($"γ = {entry.Gamma}", _colors[index % _colors.Length], entry.Runs)),
+        ];
+        foreach ((string name, string color, _) in lines)
         {
-            var curve = new ChartCurves($"γ = {gamma}", _colors[curves.Count % _colors.Length], runs);
-            svg.Line(legend, 79, legend + 26, 79, $"stroke=\"{curve.Color}\" stroke-width=\"3\"");
-            svg.Text(legend + 33, 83, curve.Name, "label");
-            legend += 50 + (8 * curve.Name.Length);
-            curves.Add(curve);
+            svg.Legend(x, 83, name, Svg.Stroke(color, 3));
+            x += 50 + (8 * name.Length);
         }
 
-        svg.Line(legend, 79, legend + 26, 79, "class=\"before\"");
-        svg.Text(legend + 33, 83, "pretrained policy", "label");
-
-        new ChartPanel(76, 126, 340, 256)
-        {
-            Title = "Held-out perplexity per token (log scale)",
-            Value = measurement => measurement.Perplexity,
-            Logarithmic = true,
-        }.Draw(svg, curves);
-        new ChartPanel(588, 126, 340, 256)
-        {
-            Title = $"Reward: different words starting with S, per {Rollout.ContinuationLength} tokens",
-            Value = measurement => measurement.Reward,
-        }.Draw(svg, curves);
+        svg.Legend(x, 83, "pretrained policy", "class=\"before\"");
+        DrawPanel(76, "Held-out perplexity per token (log scale)", run => run.Perplexity, logarithmic: true);
+        DrawPanel(588, $"Reward: different words starting with S, per {Rollout.ContinuationLength} tokens", run => run.Reward);
         return svg.ToString();
+
+        void DrawPanel(double left, string title, Func<Measurement, double> value, bool logarithmic = false)
+        {
+            Curve[] curves = [.. lines.Select(line => new Curve(line.Name, line.Color, Points(line.Runs, value)))];
+            new LinePanel(left, 126, 340, 256)
+            {
+                Title = title,
+                XTitle = "RL steps (one rollout each)",
+                LogarithmicY = logarithmic,
+                Mark = curves[0].Points[0].Y,
+                LabelsEnds = true,
+            }.Draw(svg, curves);
+        }
     }
+
+    /// <summary>Each measurement over all seeds.</summary>
+    private static CurvePoint[] Points(PolicyRun[] runs, Func<Measurement, double> value) =>
+    [
+        .. Enumerable.Range(0, runs.Min(run => run.Curve.Count)).Select(index =>
+        {
+            double[] values = [.. runs.Select(run => value(run.Curve[index]))];
+            return new CurvePoint(runs[0].Curve[index].Step, values.Average(), values.Min(), values.Max());
+        }),
+    ];
 
     private static string Subtitle(ExperimentResult result)
     {
@@ -52,19 +64,3 @@ internal static class ForgettingChart
         return $"PPO-ptx on {result.Source} · {result.ParameterCount / 1000:N0}k parameters · {spread}";
     }
 }
-
-/// <summary>The runs of one γ.</summary>
-internal sealed record ChartCurves(string Name, string Color, PolicyRun[] Runs)
-{
-    public ChartPoint[] Points(Func<Measurement, double> value) =>
-    [
-        .. Enumerable.Range(0, Runs.Min(run => run.Curve.Count)).Select(index =>
-        {
-            double[] values = [.. Runs.Select(run => value(run.Curve[index]))];
-            return new ChartPoint(Runs[0].Curve[index].Step, values.Average(), values.Min(), values.Max());
-        }),
-    ];
-}
-
-/// <summary>A measurement over all seeds.</summary>
-internal readonly record struct ChartPoint(double Step, double Mean, double Low, double High);

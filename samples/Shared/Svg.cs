@@ -1,14 +1,17 @@
 using System.Net;
 using System.Text;
 
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
-/// <summary>The few shapes that the chart needs, on a white ground so that it reads the same in a dark page.</summary>
-internal sealed class SvgWriter
+/// <summary>
+/// The few shapes that charts need, on a white ground so that they read the same in a dark page. Lengths are in pixels; texts stand
+/// on their baseline.
+/// </summary>
+internal sealed class Svg
 {
     private readonly StringBuilder _svg = new();
 
-    public SvgWriter(int width, int height)
+    public Svg(double width, double height)
     {
         Append($"""<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">""");
         Append("""
@@ -39,11 +42,24 @@ internal sealed class SvgWriter
     public void Line(double x1, double y1, double x2, double y2, string attributes) =>
         Append($"""<line x1="{x1:0.#}" y1="{y1:0.#}" x2="{x2:0.#}" y2="{y2:0.#}" {attributes}/>""");
 
-    public void Polyline(IEnumerable<(double X, double Y)> points, string color) => Append(
-        $"""<polyline points="{Coordinates(points)}" fill="none" stroke="{color}" stroke-width="2.5"/>""");
+    public void Polyline(IEnumerable<(double X, double Y)> points, string color, bool dashed = false) => Append(
+        $"""<polyline points="{Coordinates(points)}" fill="none" {Stroke(color, 2.5, dashed)}/>""");
 
     public void Polygon(IEnumerable<(double X, double Y)> points, string color) =>
         Append($"""<polygon points="{Coordinates(points)}" fill="{color}" fill-opacity="0.15"/>""");
+
+    public void Box(double x, double y, double width, double height, string color) =>
+        Append($"""<rect x="{x:0.#}" y="{y:0.#}" width="{width:0.#}" height="{height:0.#}" fill="{color}"/>""");
+
+    /// <summary>An entry of the legend: a piece of the line, and its name to the right.</summary>
+    public void Legend(double x, double y, string name, string lineAttributes)
+    {
+        Line(x, y - 4, x + 26, y - 4, lineAttributes);
+        Text(x + 33, y, name, "label");
+    }
+
+    public static string Stroke(string color, double width, bool dashed = false) =>
+        $"stroke=\"{color}\" stroke-width=\"{width}\"{(dashed ? " stroke-dasharray=\"5 4\"" : "")}";
 
     public void Dot(double x, double y, string color) =>
         Append($"""<circle cx="{x:0.#}" cy="{y:0.#}" r="3.5" fill="{color}"/>""");
