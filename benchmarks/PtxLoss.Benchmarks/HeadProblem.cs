@@ -1,5 +1,4 @@
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 
 namespace PtxLosses.Benchmarks;
 
@@ -9,7 +8,7 @@ namespace PtxLosses.Benchmarks;
 /// </summary>
 internal sealed class HeadProblem : IPeerProblem, IDisposable
 {
-    private const string HiddenFile = "hidden.f32", WeightFile = "weight.f32", TargetsFile = "targets.i64";
+    private const string HiddenFile = "hidden.f32", WeightFile = "weight.f32";
 
     private readonly Lazy<AlignedFloats> _hiddenGradient;
     private readonly Lazy<AlignedFloats> _weightGradient;
@@ -77,40 +76,17 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
     /// <summary>The data that <see cref="Save"/> left.</summary>
     public static HeadProblem Load(HeadShape shape, string folder)
     {
-        using FileStream targetsFile = File.OpenRead(Path.Combine(folder, TargetsFile));
-        long[] targets = new long[shape.Tokens];
-        targetsFile.ReadExactly(MemoryMarshal.AsBytes(targets.AsSpan()));
-        var problem = new HeadProblem(shape, [.. targets.Select(target => (int)target)]);
-        Read(HiddenFile, problem.Hidden);
-        Read(WeightFile, problem.Weight);
+        var problem = new HeadProblem(shape, TargetFile.Load(folder));
+        problem.Hidden.Load(Path.Combine(folder, HiddenFile));
+        problem.Weight.Load(Path.Combine(folder, WeightFile));
         return problem;
-
-        void Read(string name, AlignedFloats matrix)
-        {
-            using FileStream file = File.OpenRead(Path.Combine(folder, name));
-            for (int row = 0; row < matrix.Length / shape.Width; row++)
-            {
-                file.ReadExactly(MemoryMarshal.AsBytes(problem.Row(matrix, row)));
-            }
-        }
     }
 
-    /// <summary>Leaves the bare numbers, little-endian, to other processes.</summary>
     public void Save(string folder)
     {
-        Write(HiddenFile, Hidden);
-        Write(WeightFile, Weight);
-        using FileStream targets = File.Create(Path.Combine(folder, TargetsFile));
-        targets.Write(MemoryMarshal.AsBytes(Array.ConvertAll(Targets, target => (long)target).AsSpan()));
-
-        void Write(string name, AlignedFloats matrix)
-        {
-            using FileStream file = File.Create(Path.Combine(folder, name));
-            for (int row = 0; row < matrix.Length / HeadShape.Width; row++)
-            {
-                file.Write(MemoryMarshal.AsBytes(Row(matrix, row)));
-            }
-        }
+        Hidden.Save(Path.Combine(folder, HiddenFile));
+        Weight.Save(Path.Combine(folder, WeightFile));
+        TargetFile.Save(folder, Targets);
     }
 
     /// <summary>A row of the hidden states, of the weight or of a gradient.</summary>

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using PtxLosses.Tests;
 
 namespace PtxLosses.Benchmarks;
@@ -18,7 +17,7 @@ internal sealed class LossProblem : IPeerProblem, IDisposable
     /// <summary>Rows repeat after these many, which no contender can know.</summary>
     private const int DistinctRows = 1024;
 
-    private const string LogitsFile = "logits.f32", TargetsFile = "targets.i64";
+    private const string LogitsFile = "logits.f32";
 
     private readonly Lazy<AlignedFloats> _gradient;
     private readonly Lazy<(double Loss, double GradientDotLogits)[]> _rows;
@@ -86,30 +85,15 @@ internal sealed class LossProblem : IPeerProblem, IDisposable
     /// <summary>The data that <see cref="Save"/> left.</summary>
     public static LossProblem Load(Shape shape, string folder)
     {
-        long[] targets = new long[shape.Tokens];
-        Read(TargetsFile, MemoryMarshal.AsBytes(targets.AsSpan()));
-        var problem = new LossProblem(shape, [.. targets.Select(target => (int)target)]);
-        Read(LogitsFile, MemoryMarshal.AsBytes(problem.Logits.Span));
+        var problem = new LossProblem(shape, TargetFile.Load(folder));
+        problem.Logits.Load(Path.Combine(folder, LogitsFile));
         return problem;
-
-        void Read(string name, Span<byte> bytes)
-        {
-            using FileStream file = File.OpenRead(Path.Combine(folder, name));
-            file.ReadExactly(bytes);
-        }
     }
 
-    /// <summary>Leaves the bare numbers, little-endian, to other processes.</summary>
     public void Save(string folder)
     {
-        Write(LogitsFile, MemoryMarshal.AsBytes(Logits.Span));
-        Write(TargetsFile, MemoryMarshal.AsBytes(Array.ConvertAll(Targets, target => (long)target).AsSpan()));
-
-        void Write(string name, ReadOnlySpan<byte> bytes)
-        {
-            using FileStream file = File.Create(Path.Combine(folder, name));
-            file.Write(bytes);
-        }
+        Logits.Save(Path.Combine(folder, LogitsFile));
+        TargetFile.Save(folder, Targets);
     }
 
     /// <summary>The row of a token in the logits or in anything shaped like them.</summary>

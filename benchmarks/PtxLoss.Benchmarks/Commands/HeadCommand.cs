@@ -9,9 +9,9 @@ internal static class HeadCommand
     private static readonly Work[] _works = [Work.Forward, Work.Gradient];
     private static readonly bool[] _fusedAndNot = [true, false];
 
-    public static void Run(IReadOnlyList<HeadShape> shapes, int threads, int rounds, string[] peers, ResultsFolder results)
+    public static void Run(IReadOnlyList<HeadShape> shapes, int threads, int rounds, string[] peerCommands, ResultsFolder results)
     {
-        HeadTable[] tables = [.. shapes.Select(shape => new HeadTable(shape, threads, Measure(shape, threads, rounds, peers)))];
+        HeadTable[] tables = [.. shapes.Select(shape => new HeadTable(shape, threads, Measure(shape, threads, rounds, peerCommands)))];
         string ratios = string.Concat(tables.Select(table => table.ToRatios()));
         IEnumerable<string> parts =
         [
@@ -23,42 +23,21 @@ internal static class HeadCommand
         results.Write("head.md", string.Join('\n', parts));
     }
 
-    private static IReadOnlyList<HeadMeasurement> Measure(HeadShape shape, int threads, int rounds, IReadOnlyList<string> peers)
+    private static IReadOnlyList<Measurement> Measure(HeadShape shape, int threads, int rounds, string[] peerCommands)
     {
-        string folder = Directory.CreateTempSubdirectory().FullName;
-        List<PeerProcess> processes = [];
-        try
-        {
-            Console.Error.WriteLine($"making and checking {shape}");
-            using var problem = new HeadProblem(shape);
-            problem.Save(folder);
-            foreach (string peer in peers)
-            {
-                Console.Error.WriteLine($"checking {peer}");
-                processes.Add(new(peer.Split(' '), [], problem, folder, threads));
-            }
-
-            List<Contender> contenders =
-            [
-                .. from isFused in _fusedAndNot
-                   from work in _works
-                   let bytes = ExtraBytes(work, isFused, problem, folder, threads)
-                   select new HeadCalls(problem, threads, isFused).ToContender(work) with { ExtraBytes = bytes },
-                .. processes.SelectMany(process => process.Contenders),
-            ];
-            Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
-            return [.. Measurement.Take(contenders, rounds).Zip(contenders, (it, by) => new HeadMeasurement(it, by.ExtraBytes))];
-        }
-        finally
-        {
-            processes.ForEach(process => process.Dispose());
-            Directory.Delete(folder, recursive: true);
-        }
-    }
-
-    private static long? ExtraBytes(Work work, bool isFused, HeadProblem problem, string folder, int threads)
-    {
-        using var process = new PeerProcess(HeadMemoryCommand.StartFor(work, isFused), [], problem, folder, threads);
-        return process.Contenders.Single().ExtraBytes;
+        Console.Error.WriteLine($"making and checking {shape}");
+        using var problem = new HeadProblem(shape);
+        using var peers = new Peers(problem, threads);
+        Array.ForEach(peerCommands, peers.Start);
+        List<Contender> contenders =
+        [
+            .. from isFused in _fusedAndNot
+               from work in _works
+               let bytes = peers.ExtraBytes(HeadMemoryCommand.StartFor(work, isFused))
+               select new HeadCalls(problem, threads, isFused).ToContender(work) with { ExtraBytes = bytes },
+            .. peers.Contenders,
+        ];
+        Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
+        return Measurement.Take(contenders, rounds);
     }
 }

@@ -16,61 +16,46 @@ internal static class RatiosCommand
     /// <summary>As many rows of a shape as a core's cache holds.</summary>
     public static Shape InCache(Shape shape) => shape with { Tokens = 16 };
 
-    public static void Run(Shape shape, int threads, int rounds, string[] peers, ResultsFolder results)
+    public static void Run(Shape shape, int threads, int rounds, string[] peerCommands, ResultsFolder results)
     {
-        string folder = Directory.CreateTempSubdirectory().FullName;
-        List<PeerProcess> processes = [];
-        try
+        using var problem = new LossProblem(shape);
+        using var inCache = new LossProblem(InCache(shape));
+        using var fewRows = new LossProblem(FewRows);
+        using var peers = new Peers(problem, threads);
+        if (Vector512.IsHardwareAccelerated)
         {
-            using var problem = new LossProblem(shape);
-            using var inCache = new LossProblem(InCache(shape));
-            using var fewRows = new LossProblem(FewRows);
-            problem.Save(folder);
-            if (Vector512.IsHardwareAccelerated)
-            {
-                processes.Add(new(ServeCommand.Self, [("DOTNET_EnableAVX512", "0")], problem, folder, threads));
-            }
-
-            foreach (string peer in peers)
-            {
-                Console.Error.WriteLine($"checking {peer}");
-                processes.Add(new(peer.Split(' '), [], problem, folder, threads));
-            }
-
-            var (field, oneThread) = (new Field(problem, threads), new Field(problem, 1));
-            using var smallCall = new SmallCall();
-            List<Contender> contenders =
-            [
-                .. field.ReadLimits(),
-                field.Compute(),
-                .. field.TensorPrimitivesForward(),
-                .. field.MathNet(),
-                .. processes.SelectMany(process => process.Contenders),
-                field.MultiplyLimit(),
-                field.ComputeInPlace(),
-                .. field.CopyLimits(),
-                field.ComputeToOther(),
-                field.TensorPrimitivesGradient(),
-                .. threads > 1 ? [.. oneThread.ReadLimits(), oneThread.Compute()] : Array.Empty<Contender>(),
-                new Field(inCache, 1).Compute(),
-                .. new Field(inCache, 1).TensorPrimitivesForward(),
-                new Field(fewRows, 1).Compute(),
-                .. threads > 1 ? [new Field(fewRows, threads).Compute()] : Array.Empty<Contender>(),
-                smallCall.ToContender(),
-            ];
-            Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
-            IReadOnlyList<Measurement> measurements = Measurement.Take(contenders, rounds);
-
-            string conditions = Machine.Describe(rounds);
-            string ratios = new RatioTable(measurements, shape, threads).ToMarkdown(smallCall.AllocatedBytes());
-            results.Write("ratios.md", $"# Ratios of one run\n\n{conditions}\n\n{ratios}");
-            results.Write("peers.md", $"# Everything that was timed\n\n{conditions}\n\n{TimesTable.ToMarkdown(measurements)}");
-            results.WriteCsv("peers.csv", measurements);
+            peers.Start(ServeCommand.Self, [("DOTNET_EnableAVX512", "0")]);
         }
-        finally
-        {
-            processes.ForEach(process => process.Dispose());
-            Directory.Delete(folder, recursive: true);
-        }
+
+        Array.ForEach(peerCommands, peers.Start);
+        var (field, oneThread) = (new Field(problem, threads), new Field(problem, 1));
+        using var smallCall = new SmallCall();
+        List<Contender> contenders =
+        [
+            .. field.ReadLimits(),
+            field.Compute(),
+            .. field.TensorPrimitivesForward(),
+            .. field.MathNet(),
+            .. peers.Contenders,
+            field.MultiplyLimit(),
+            field.ComputeInPlace(),
+            .. field.CopyLimits(),
+            field.ComputeToOther(),
+            field.TensorPrimitivesGradient(),
+            .. threads > 1 ? [.. oneThread.ReadLimits(), oneThread.Compute()] : Array.Empty<Contender>(),
+            new Field(inCache, 1).Compute(),
+            .. new Field(inCache, 1).TensorPrimitivesForward(),
+            new Field(fewRows, 1).Compute(),
+            .. threads > 1 ? [new Field(fewRows, threads).Compute()] : Array.Empty<Contender>(),
+            smallCall.ToContender(),
+        ];
+        Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
+        IReadOnlyList<Measurement> measurements = Measurement.Take(contenders, rounds);
+
+        string conditions = Machine.Describe(rounds);
+        string ratios = new RatioTable(measurements, shape, threads).ToMarkdown(smallCall.AllocatedBytes());
+        results.Write("ratios.md", $"# Ratios of one run\n\n{conditions}\n\n{ratios}");
+        results.Write("peers.md", $"# Everything that was timed\n\n{conditions}\n\n{TimesTable.ToMarkdown(measurements)}");
+        results.WriteCsv("peers.csv", measurements);
     }
 }

@@ -30,3 +30,36 @@ internal sealed class LibraryCalls(LossProblem problem, int threads)
         problem.Gradient.Span,
         _options).Total;
 }
+
+/// <summary>A call so small that little but what surrounds the arithmetic takes time.</summary>
+internal sealed class SmallCall : IDisposable
+{
+    public static readonly Shape Shape = new(4, 8);
+
+    private const int Calls = 10_000;
+
+    private readonly LossProblem _problem = new(Shape);
+
+    public SmallCall() => _problem.Check(nameof(SmallCall), Compute(), 1e-9);
+
+    public Contender ToContender()
+        => new(Work.Forward, Contender.PtxLoss, Names.Compute, Shape, Threads: 1, Contender.TurnsOf(() => Compute()));
+
+    /// <summary>What one call allocates.</summary>
+    public double AllocatedBytes()
+    {
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < Calls; i++)
+        {
+            Compute();
+        }
+
+        return (GC.GetAllocatedBytesForCurrentThread() - before) / (double)Calls;
+    }
+
+    public void Dispose() => _problem.Dispose();
+
+    /// <summary>With default options, as one calls it without a thought.</summary>
+    private double Compute() => PtxLoss.Compute<float, int>(
+        LossProblem.RlLoss, _problem.Logits.Span, _problem.Targets, Shape.VocabularySize, LossProblem.Coefficient).Total;
+}

@@ -2,11 +2,8 @@ using System.Text;
 
 namespace PtxLosses.Benchmarks;
 
-/// <summary>A median time, and the most memory that one run took beyond inputs and gradients, where that was measured.</summary>
-internal sealed record HeadMeasurement(Measurement Time, long? ExtraBytes);
-
 /// <summary>What was measured on one shape of hidden states and weight.</summary>
-internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<HeadMeasurement> measurements)
+internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Measurement> measurements)
 {
     public const string Legend = """
         Shapes are tokens × width × vocabulary, of float32. Multiplications are limits: of the same work only the matrix products,
@@ -30,38 +27,38 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
         var rows = new StringBuilder();
         foreach (var (work, title) in new[] { (Work.Forward, "Loss"), (Work.Gradient, "Loss and gradients") })
         {
-            HeadMeasurement ours = Find(work, Contender.PtxLoss)!;
-            HeadMeasurement unfused = Find(work, HeadCalls.Unfused)!;
-            AddTimes($"{title}, logits in memory", unfused.Time, "0.00×");
+            Measurement ours = Find(work, Contender.PtxLoss)!;
+            Measurement unfused = Find(work, HeadCalls.Unfused)!;
+            AddTimes($"{title}, logits in memory", unfused, "0.00×");
             AddMemory($"{title}, logits in memory", unfused);
-            foreach (Measurement limit in measurements.Select(it => it.Time).Where(it => it.Work == work && IsLimit(it)))
+            foreach (Measurement limit in measurements.Where(it => it.Work == work && IsLimit(it)))
             {
                 AddTimes($"{title}, multiplications", limit, "P0");
             }
 
             if (Find(work, Framework) is { } framework)
             {
-                AddTimes(title, framework.Time, "0.00×");
+                AddTimes(title, framework, "0.00×");
                 AddMemory($"{title}, memory", framework);
             }
 
-            void AddMemory(string what, HeadMeasurement other)
+            void AddMemory(string what, Measurement other)
             {
                 if (other.ExtraBytes is { } theirs && ours.ExtraBytes is { } own)
                 {
                     string ratio = Math.Min(own, theirs) >= TellingBytes
                         ? ((double)theirs / own).ToString("0.0×")
                         : "";
-                    Add(what, $"{Megabytes(own)} MB", other.Time, $"{Megabytes(theirs)} MB", ratio);
+                    Add(what, $"{Megabytes(own)} MB", other, $"{Megabytes(theirs)} MB", ratio);
                 }
             }
 
             void AddTimes(string what, Measurement other, string format) => Add(
                 what,
-                Text(ours.Time.Milliseconds),
+                Text(ours.Milliseconds),
                 other,
                 Text(other.Milliseconds),
-                (other.Milliseconds / ours.Time.Milliseconds).ToString(format));
+                (other.Milliseconds / ours.Milliseconds).ToString(format));
         }
 
         return rows.ToString();
@@ -77,18 +74,17 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
         markdown.Append($"## {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
             .Append("| Work | Whose | What | Median | GFLOP/s | Of oneDNN's rate | PyTorch's time / this | Memory |\n")
             .Append("| --- | --- | --- | --: | --: | --: | --: | --: |\n");
-        foreach (HeadMeasurement measurement in measurements.OrderBy(it => it.Time.Work).ThenBy(it => it.Time.Milliseconds))
+        foreach (Measurement it in measurements.OrderBy(it => it.Work).ThenBy(it => it.Milliseconds))
         {
-            Measurement it = measurement.Time;
             double gigaflops = shape.Operations(it.Work) / it.Milliseconds / 1e6;
             string ofLimit = Ratio(Multiplications, "P0"), ofFramework = Ratio(Framework, "0.00×");
-            string memory = measurement.ExtraBytes is { } bytes ? $"{Megabytes(bytes)} MB" : "";
+            string memory = it.ExtraBytes is { } bytes ? $"{Megabytes(bytes)} MB" : "";
             markdown.Append(it.Work == Work.Forward ? "| loss " : "| loss and gradients ")
                 .Append($"| {it.By} | {it.Name} | {Text(it.Milliseconds)} | {gigaflops:F0} ")
                 .Append($"| {ofLimit} | {ofFramework} | {memory} |\n");
 
             string Ratio(string by, string format)
-                => (Find(it.Work, by)?.Time.Milliseconds / it.Milliseconds)?.ToString(format) ?? "";
+                => (Find(it.Work, by)?.Milliseconds / it.Milliseconds)?.ToString(format) ?? "";
         }
 
         return markdown.ToString();
@@ -102,7 +98,7 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Head
 
     private static string Megabytes(long bytes) => (bytes / 1e6).ToString("F1");
 
-    private HeadMeasurement? Find(Work work, string by) => measurements
-        .Where(it => it.Time.Work == work && it.Time.By.StartsWith(by, StringComparison.Ordinal))
-        .MinBy(it => it.Time.Milliseconds);
+    private Measurement? Find(Work work, string by) => measurements
+        .Where(it => it.Work == work && it.By.StartsWith(by, StringComparison.Ordinal))
+        .MinBy(it => it.Milliseconds);
 }

@@ -8,6 +8,9 @@ internal sealed record Measurement(Work Work, string By, string Name, Shape Shap
     /// <summary>As <see cref="ThroughputColumn"/>: the size of the logits in 10⁹ bytes, each counted once, per second.</summary>
     public double GigabytesPerSecond => Shape.LogitBytes / Milliseconds / 1e6;
 
+    /// <summary>As <see cref="Contender.ExtraBytes"/>.</summary>
+    public long? ExtraBytes { get; init; }
+
     public bool IsPeer => By is not (Contender.Limit or Contender.PtxLoss);
 
     /// <summary>
@@ -37,7 +40,7 @@ internal sealed record Measurement(Work Work, string By, string Name, Shape Shap
         }
 
         return [.. contenders.Select((contender, i) => new Measurement(
-            contender.Work, contender.By, contender.Name, contender.Shape, contender.Threads, Median(times[i])))];
+            contender.Work, contender.By, contender.Name, contender.Shape, contender.Threads, Median(times[i])) { ExtraBytes = contender.ExtraBytes })];
     }
 
     private static double Median(double[] values)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace PtxLosses.Benchmarks;
 
@@ -100,4 +101,75 @@ internal sealed class PeerProcess : IDisposable
     private string ReadLine() => _process.StandardOutput.ReadLine()
         ?? throw new InvalidOperationException(
             $"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)} ended.");
+}
+
+/// <summary>The other processes of a run, and the folder in which they find the data.</summary>
+internal sealed class Peers : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
+    private readonly List<PeerProcess> _processes = [];
+    private readonly IPeerProblem _problem;
+    private readonly int _threads;
+
+    public Peers(IPeerProblem problem, int threads)
+    {
+        (_problem, _threads) = (problem, threads);
+        problem.Save(_folder);
+    }
+
+    public IEnumerable<Contender> Contenders => _processes.SelectMany(process => process.Contenders);
+
+    /// <summary>Starts what the command line names, and has its answers checked.</summary>
+    public void Start(string command)
+    {
+        Console.Error.WriteLine($"checking {command}");
+        Start(command.Split(' '), []);
+    }
+
+    public void Start(IReadOnlyList<string> command, IEnumerable<(string Name, string Value)> environment)
+        => _processes.Add(new(command, environment, _problem, _folder, _threads));
+
+    /// <summary>What a process that measures memory says, and then ends.</summary>
+    public long? ExtraBytes(IReadOnlyList<string> command)
+    {
+        using var process = new PeerProcess(command, [], _problem, _folder, _threads);
+        return process.Contenders.Single().ExtraBytes;
+    }
+
+    public void Dispose()
+    {
+        _processes.ForEach(process => process.Dispose());
+        Directory.Delete(_folder, recursive: true);
+    }
+}
+
+/// <summary>What a <see cref="PeerProcess"/> is told of a problem, and must answer.</summary>
+internal interface IPeerProblem
+{
+    /// <summary>The shape of the logits.</summary>
+    Shape Shape { get; }
+
+    /// <summary>All sizes, in the order in which peers get them.</summary>
+    IReadOnlyList<int> Sizes { get; }
+
+    /// <summary>What a peer must answer for a work, in the order in which it does.</summary>
+    IReadOnlyList<(string What, double Value)> Answers(Work work);
+
+    /// <summary>Leaves the data to peers, as files of bare numbers.</summary>
+    void Save(string folder);
+}
+
+/// <summary>The targets, as 64-bit little-endian numbers.</summary>
+internal static class TargetFile
+{
+    private const string Name = "targets.i64";
+
+    public static void Save(string folder, int[] targets) => File.WriteAllBytes(
+        Path.Combine(folder, Name), MemoryMarshal.AsBytes(Array.ConvertAll(targets, target => (long)target).AsSpan()));
+
+    public static int[] Load(string folder)
+    {
+        byte[] bytes = File.ReadAllBytes(Path.Combine(folder, Name));
+        return [.. MemoryMarshal.Cast<byte, long>(bytes).ToArray().Select(target => (int)target)];
+    }
 }
