@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Globalization;
 
 namespace PtxLosses.Samples.Mpi;
 
@@ -45,14 +44,6 @@ internal static class Program
         CustomParser = ParseCoefficient,
     };
 
-    private static readonly Option<Fault?> _fault = new("--fault")
-    {
-        Description = "Lets a rank fail, to see what becomes of the job: throws or exits in the middle of step 2, "
-            + "believes in another shape of the vocabulary, or has another micro-batch (batch) in step 2.",
-        HelpName = "RANK:throws|exits|shape|batch",
-        CustomParser = ParseFault,
-    };
-
     private static int Main(string[] args)
     {
         if (MpiLibrary.StartedByMpirun)
@@ -65,7 +56,7 @@ internal static class Program
             "Trains a small language model whose output layer is split by vocabulary among the ranks of an MPI job, and "
             + "checks each step against one process: the loss of PtxLoss across processes.")
         {
-            _shards, _steps, _microBatches, _vocabulary, _seed, _corpus, _zLoss, _fault,
+            _shards, _steps, _microBatches, _vocabulary, _seed, _corpus, _zLoss, Fault.Option,
         };
         root.SetAction(parsed => TrainCommand.Execute(Settings(parsed)));
         ParseResult parsed = root.Parse(args);
@@ -95,31 +86,16 @@ internal static class Program
         parsed.GetValue(_vocabulary),
         parsed.GetValue(_seed),
         parsed.GetValue(_zLoss),
-        parsed.GetValue(_fault));
+        parsed.GetValue(Fault.Option));
 
     private static double ParseCoefficient(ArgumentResult argument)
     {
         string text = argument.Tokens[0].Value;
-        if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
-            || !double.IsFinite(value) || value < 0)
+        if (!CommandOptions.TryParseCoefficient(text, out double value))
         {
             argument.AddError($"--z-loss must be a finite number that is not negative, but is '{text}'.");
         }
 
         return value;
-    }
-
-    private static Fault? ParseFault(ArgumentResult argument)
-    {
-        string text = argument.Tokens[0].Value;
-        string[] parts = text.Split(':');
-        if (parts.Length == 2 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int rank)
-            && Enum.GetNames<FaultKind>().Any(name => name.Equals(parts[1], StringComparison.OrdinalIgnoreCase)))
-        {
-            return new Fault(rank, Enum.Parse<FaultKind>(parts[1], ignoreCase: true));
-        }
-
-        argument.AddError($"--fault must be RANK:KIND with throws, exits, shape or batch as KIND, but is '{text}'.");
-        return null;
     }
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Globalization;
 
 namespace PtxLosses.Samples.Rlhf;
 
@@ -91,8 +90,7 @@ internal static class Program
         var gammas = new List<double>();
         foreach (string text in argument.Tokens.SelectMany(token => token.Value.Split(',')))
         {
-            if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double gamma)
-                || !double.IsFinite(gamma) || gamma < 0)
+            if (!CommandOptions.TryParseCoefficient(text, out double gamma))
             {
                 argument.AddError($"--gamma must be a list of finite numbers that are not negative, but has '{text}'.");
                 return null;

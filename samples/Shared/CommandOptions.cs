@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 
 namespace PtxLosses.Samples;
 
@@ -38,4 +39,8 @@ internal static class CommandOptions
         });
         return option;
     }
+
+    /// <summary>A finite number that is not negative.</summary>
+    public static bool TryParseCoefficient(string text, out double value) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && double.IsFinite(value) && value >= 0;
 }

@@ -19,8 +19,8 @@ internal static class Agreement
         RequireEqual(world, "--z-loss", coefficient, bits => $"{BitConverter.Int64BitsToDouble(bits)}");
         if (world.Size % settings.Shards != 0)
         {
-            string shards = Counted(settings.Shards, "shard");
-            throw new JobException(0, $"{Counted(world.Size, "rank")} cannot be replicas of {shards} each: it takes a multiple of --shards.");
+            string shards = Report.Counted(settings.Shards, "shard");
+            throw new JobException(0, $"{Report.Counted(world.Size, "rank")} cannot be replicas of {shards} each: it takes a multiple of --shards.");
         }
     }
 
@@ -59,7 +59,7 @@ internal static class Agreement
 
             if (last ? end != shape.Vocabulary : end <= start)
             {
-                string shards = Counted(settings.Shards, "shard");
+                string shards = Report.Counted(settings.Shards, "shard");
                 throw new JobException(
                     rank, $"The ids of rank {rank} are [{start}, {end}), of {shape.Vocabulary} in {shards}.");
             }
@@ -117,8 +117,6 @@ internal static class Agreement
             throw new JobException(0, $"{name} must be the same everywhere, but is {string.Join(" and ", parts)}.");
         }
     }
-
-    private static string Counted(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";
 
     /// <summary>FNV-1a over 64 bits; the runtime's own hashes differ from process to process.</summary>
     private static long Hash(long hash, int[] ids)

@@ -1,3 +1,6 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+
 namespace PtxLosses.Samples.Mpi;
 
 internal enum FaultKind
@@ -16,12 +19,21 @@ internal enum FaultKind
 }
 
 /// <summary>
-/// A failure on purpose: what happens in a job when one of its ranks fails is worth seeing before it happens.
+/// A failure on purpose: what happens in a job when one of its ranks fails is worth seeing before it happens. All of it is here but
+/// for the places in the training where it may happen.
 /// </summary>
 internal sealed record Fault(int Rank, FaultKind Kind)
 {
     /// <summary>The second step: the first one shows that the job runs.</summary>
     private const int Step = 2;
+
+    public static Option<Fault?> Option { get; } = new("--fault")
+    {
+        Description = "Lets a rank fail, to see what becomes of the job: throws or exits in the middle of step 2, "
+            + "believes in another shape of the vocabulary, or has another micro-batch (batch) in step 2.",
+        HelpName = "RANK:throws|exits|shape|batch",
+        CustomParser = Parse,
+    };
 
     /// <summary>Why it cannot happen in such a job, or null.</summary>
     public string? Misfit(int ranks, int shards, int steps) =>
@@ -33,29 +45,40 @@ internal sealed record Fault(int Rank, FaultKind Kind)
     /// <summary>Where the logits of a step are there and their loss is not.</summary>
     public void MayLeave(int rank, int step)
     {
-        if (rank != Rank || step != Step)
+        if (Happens(FaultKind.Throws, rank, step))
         {
-            return;
+            throw new InvalidOperationException($"--fault {Rank}:throws, in step {Step}");
         }
 
-        switch (Kind)
+        if (Happens(FaultKind.Exits, rank, step))
         {
-            case FaultKind.Throws:
-                throw new InvalidOperationException($"--fault {Rank}:throws, in step {Step}");
-            case FaultKind.Exits:
-                Environment.Exit(3);
-                break;
+            Environment.Exit(3);
         }
     }
 
     public VocabularySlice MayMove(int rank, VocabularySlice slice) =>
-        rank == Rank && Kind == FaultKind.Shape ? slice with { Start = slice.Start + 1 } : slice;
+        Happens(FaultKind.Shape, rank, Step) ? slice with { Start = slice.Start + 1 } : slice;
 
     public void MayCut(int rank, int step, MicroBatch[] batches)
     {
-        if (rank == Rank && step == Step && Kind == FaultKind.Batch)
+        if (Happens(FaultKind.Batch, rank, step))
         {
             batches[0] = new MicroBatch(batches[0].Tokens[1..], batches[0].Targets[1..]);
         }
+    }
+
+    private bool Happens(FaultKind kind, int rank, int step) => (kind, rank, step) == (Kind, Rank, Step);
+
+    private static Fault? Parse(ArgumentResult argument)
+    {
+        string text = argument.Tokens[0].Value;
+        if (text.Split(':') is [var rank, var kind] && uint.TryParse(rank, out uint number) && number <= int.MaxValue
+            && Enum.GetNames<FaultKind>().Contains(kind, StringComparer.OrdinalIgnoreCase))
+        {
+            return new Fault((int)number, Enum.Parse<FaultKind>(kind, ignoreCase: true));
+        }
+
+        argument.AddError($"--fault must be RANK:KIND with throws, exits, shape or batch as KIND, but is '{text}'.");
+        return null;
     }
 }

@@ -43,5 +43,5 @@ internal sealed class Report(TextWriter output)
         output.WriteLine($"  gradients of replicas, per step {replicasPerStep,12:F0}");
     }
 
-    private static string Counted(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";
+    public static string Counted(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";
 }
