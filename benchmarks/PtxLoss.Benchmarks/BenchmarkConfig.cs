@@ -8,8 +8,8 @@ using BenchmarkDotNet.Running;
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
-/// What all benchmarks share. It names no job and no toolchain, so that the command line decides: BenchmarkDotNet 0.14 takes
-/// the runtime it is started on, though it is older than .NET 10, and its default toolchain builds a process of its own for it.
+/// What all benchmarks share. It names no job and no toolchain: the command line may. Without them, BenchmarkDotNet 0.14 builds a
+/// process for each benchmark, on the runtime that it was started on, though it is older than .NET 10.
 /// </summary>
 internal sealed class BenchmarkConfig : ManualConfig
 {
@@ -27,12 +27,13 @@ internal sealed class BenchmarkConfig : ManualConfig
     {
         public override IEnumerable<IGrouping<string, BenchmarkCase>> GetLogicalGroupOrder(
             IEnumerable<IGrouping<string, BenchmarkCase>> logicalGroups, IEnumerable<BenchmarkLogicalGroupRule>? order = null)
-            => logicalGroups.OrderBy(group => group.First().Parameters[nameof(LossBenchmarks.Shape)] is Shape shape ? shape.Logits : 0)
+            => logicalGroups
+                .OrderBy(group => group.First().Parameters[nameof(LossBenchmarks.Shape)] is Shape shape ? shape.Logits : 0)
                 .ThenBy(group => group.First().Parameters[nameof(LossBenchmarks.Threads)] as int?);
     }
 }
 
-/// <summary>The rate at which a benchmark gets through its logits, comparable between all of them and with a memory's rate.</summary>
+/// <summary>The logits' bytes per second: comparable between all benchmarks, and with the memory's rate.</summary>
 internal sealed class ThroughputColumn : IColumn
 {
     public string Id => nameof(ThroughputColumn);
@@ -56,7 +57,8 @@ internal sealed class ThroughputColumn : IColumn
 
     public bool IsDefault(Summary summary, BenchmarkCase benchmarkCase) => false;
 
-    public string GetValue(Summary summary, BenchmarkCase benchmarkCase) => GetValue(summary, benchmarkCase, SummaryStyle.Default);
+    public string GetValue(Summary summary, BenchmarkCase benchmarkCase)
+        => GetValue(summary, benchmarkCase, SummaryStyle.Default);
 
     public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style)
     {

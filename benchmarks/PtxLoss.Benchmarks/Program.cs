@@ -19,7 +19,7 @@ Option<HeadShape[]> headShapes = new("--shape")
 };
 Option<string[]> peers = new("--peer")
 {
-    Description = "The command that starts another program to be timed beside the library, any number of times: see peers/run.sh.",
+    Description = "The command that starts another program to be timed, any number of times: see benchmarks/peers/run.sh.",
     HelpName = "COMMAND",
 };
 Option<int> threads = CommandOptions.Integer("--threads", "Threads of each contender.", Environment.ProcessorCount, lowest: 1);
@@ -37,7 +37,8 @@ var root = new RootCommand("""
     On(new Command("ratios", "How far from the memory's limits and ahead of the others: ratios.md, peers.md, peers.csv.")
     {
         shape, threads, ratiosRounds, peers, output,
-    }, it => RatiosCommand.Run(it.GetValue(shape), it.GetValue(threads), it.GetValue(ratiosRounds), it.GetValue(peers)!, Results(it))),
+    }, it => RatiosCommand.Run(
+        it.GetValue(shape), it.GetValue(threads), it.GetValue(ratiosRounds), it.GetValue(peers)!, Results(it))),
     On(new Command("scaling", "Time against vocabulary, tokens and threads: scaling.md, and a .csv for each.")
     {
         shape, threads, scalingRounds, output,
@@ -55,19 +56,20 @@ var root = new RootCommand("""
         it => ChartCommand.Run(new ResultsFolder(it.GetValue(folder)))),
 
     // Started by ratios and by head.
-    On(new Command(ServeCommand.Verb) { Hidden = true, Arguments = { ofPeer } }, it => ServeCommand.Run(it.GetValue(ofPeer)!)),
-    On(new Command(HeadMemoryCommand.Verb) { Hidden = true, Arguments = { ofPeer } }, it => HeadMemoryCommand.Run(it.GetValue(ofPeer)!)),
+    On(new Command(ServeCommand.Verb) { ofPeer }, it => ServeCommand.Run(it.GetValue(ofPeer)!), hidden: true),
+    On(new Command(HeadMemoryCommand.Verb) { ofPeer }, it => HeadMemoryCommand.Run(it.GetValue(ofPeer)!), hidden: true),
 };
 
 return args is [var first, ..] && (first is "--help" or "-h" or "-?" || root.Subcommands.Any(command => command.Name == first))
     ? RunCommand(root.Parse(args))
     : RunBenchmarks(args);
 
-static Option<int> Rounds(int defaultValue) =>
-    CommandOptions.Integer("--rounds", "Rounds in which all contenders take their turn; tables show medians.", defaultValue, lowest: 1);
+static Option<int> Rounds(int defaultValue) => CommandOptions.Integer(
+    "--rounds", "Rounds in which all contenders take their turn; tables show medians.", defaultValue, lowest: 1);
 
-static Command On(Command command, Action<ParseResult> run)
+static Command On(Command command, Action<ParseResult> run, bool hidden = false)
 {
+    command.Hidden = hidden;
     command.SetAction(run);
     return command;
 }
@@ -103,5 +105,6 @@ static int RunBenchmarks(string[] args)
     var summaries = BenchmarkSwitcher.FromAssembly(typeof(BenchmarkConfig).Assembly).Run(args, new BenchmarkConfig());
 
     // BenchmarkDotNet reports a failed check of results, or any other failure, and exits with 0.
-    return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
+    bool failed = summaries.Any(it => it.HasCriticalValidationErrors || it.Reports.Any(report => !report.Success));
+    return failed ? 1 : 0;
 }

@@ -5,9 +5,9 @@ namespace PtxLosses.Samples.Mpi;
 
 /// <summary>The options, and one clear line for each that is wrong. Exit code 2 is a bad command line.</summary>
 /// <remarks>
-/// <para>mpirun -n 4 --bind-to core dotnet PtxLoss.Mpi.dll --shards 2: .NET takes as many threads as a rank is bound to cores, here
-/// one, and all cores for each rank if it is bound to none. For 2 cores: --map-by slot:PE=2.</para>
-/// <para>With -q, mpirun adds nothing to the line of a rank that fails; but then it does not say either that one was killed.</para>
+/// <para>mpirun -n 4 --bind-to core dotnet PtxLoss.Mpi.dll --shards 2: .NET takes a thread for each core that a rank is bound to,
+/// here one, and all cores for each rank if it is bound to none. For 2 cores: --map-by slot:PE=2.</para>
+/// <para>With -q, mpirun adds nothing to the line of a rank that fails; nor does it say then that one was killed.</para>
 /// </remarks>
 internal static class Program
 {
@@ -26,7 +26,11 @@ internal static class Program
         "--micro-batches", "Micro-batches of each replica in a step.", 3, lowest: 1, highest: 1000);
 
     private static readonly Option<int> _vocabulary = CommandOptions.Integer(
-        "--vocabulary", "Ids of the tokenizer; fewer if the text does not give so many.", 3001, SmallestVocabulary, LargestVocabulary);
+        "--vocabulary",
+        "Ids of the tokenizer; fewer if the text does not give so many.",
+        3001,
+        SmallestVocabulary,
+        LargestVocabulary);
 
     private static readonly Option<int> _seed = CommandOptions.Integer(
         "--seed", "Of the weights and of the order of the text.", 1, lowest: 0);

@@ -35,19 +35,14 @@ internal static class TrainCommand
         }
         catch (JobException problem) when (world.Rank != problem.Speaker)
         {
-            // All ranks are here, and one of them says why: it must come to that before this process ends.
+            // All ranks are here, and one of them says why. This one waits, so as not to end the job before it is said.
             world.Barrier();
             return 1;
         }
         catch (Exception problem)
         {
-            return Abort(problem.Message);
-        }
-
-        // The others may be waiting for this rank, and would wait for ever if it just left.
-        int Abort(string message)
-        {
-            Console.Error.WriteLine($"rank {world.Rank}: {message.ReplaceLineEndings(" ")}");
+            // The others may be waiting for this rank, and would wait for ever if it just left.
+            Console.Error.WriteLine($"rank {world.Rank}: {problem.Message.ReplaceLineEndings(" ")}");
             world.Abort(1);
             return 1;
         }

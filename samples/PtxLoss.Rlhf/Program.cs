@@ -13,7 +13,8 @@ internal static class Program
     private static readonly Option<string?> _corpus = CommandOptions.Text(
         "--corpus",
         "FILE",
-        "UTF-8 text to pretrain on instead of the .NET SDK's documentation, with blank lines between paragraphs or one per line.");
+        "UTF-8 text to pretrain on instead of the .NET SDK's documentation, "
+            + "with blank lines between paragraphs or one per line.");
 
     private static readonly Option<double[]> _gamma = new("--gamma")
     {
@@ -45,7 +46,7 @@ internal static class Program
         MostSeeds);
 
     private static readonly Option<string?> _out = CommandOptions.Text(
-        "--out", "DIR", $"Directory for {RunCommand.ChartFile} and {RunCommand.TableFile}; without it, nothing is written to files.");
+        "--out", "DIR", $"Directory for {RunCommand.ChartFile} and {RunCommand.TableFile}; without it, no file is written.");
 
     private static readonly Option<bool> _unfused = new("--unfused")
     {

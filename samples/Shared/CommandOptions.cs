@@ -42,5 +42,6 @@ internal static class CommandOptions
 
     /// <summary>A finite number that is not negative.</summary>
     public static bool TryParseCoefficient(string text, out double value) =>
-        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && double.IsFinite(value) && value >= 0;
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value)
+        && double.IsFinite(value) && value >= 0;
 }

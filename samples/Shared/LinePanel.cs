@@ -75,7 +75,8 @@ internal sealed class LinePanel(double left, double top, double width, double he
 
         if (LabelsEnds)
         {
-            DrawEndLabels(svg, [.. curves.Select(curve => (curve, curve.Points[^1].Y, X(curve.Points[^1].X), Y(curve.Points[^1].Y)))]);
+            var ends = curves.Select(curve => (Curve: curve, End: curve.Points[^1]));
+            DrawEndLabels(svg, [.. ends.Select(it => (it.Curve, it.End.Y, X(it.End.X), Y(it.End.Y)))]);
         }
     }
 
@@ -105,7 +106,7 @@ internal sealed class LinePanel(double left, double top, double width, double he
         return [.. Enumerable.Range(0, (int)Math.Ceiling((highest / step) - 1e-9) + 1).Select(index => index * step)];
     }
 
-    /// <summary>1, 2, 5, 10, 20, … from below the lowest value to above the highest; powers of ten alone where those are too many.</summary>
+    /// <summary>1, 2, 5, 10, 20, … from below the lowest value to above the highest; if too many, powers of ten alone.</summary>
     private static double[] LogarithmicTicks(double lowest, double highest)
     {
         double[] ticks = Ticks(_roundFactors);
@@ -113,7 +114,8 @@ internal sealed class LinePanel(double left, double top, double width, double he
 
         double[] Ticks(double[] factors)
         {
-            double[] all = [.. Enumerable.Range(-9, 27).SelectMany(power => factors.Select(factor => factor * Math.Pow(10, power)))];
+            IEnumerable<double> powers = Enumerable.Range(-9, 27).Select(power => Math.Pow(10, power));
+            double[] all = [.. powers.SelectMany(power => factors.Select(factor => factor * power))];
             int first = Math.Max(Array.FindLastIndex(all, tick => tick <= lowest), 0);
             int last = Array.FindIndex(all, tick => tick >= highest);
             return all[first..((last < 0 ? all.Length - 1 : Math.Max(last, first + 1)) + 1)];

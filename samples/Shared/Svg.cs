@@ -4,8 +4,8 @@ using System.Text;
 namespace PtxLosses.Samples;
 
 /// <summary>
-/// The few shapes that charts need, on a white ground so that they read the same in a dark page. Lengths are in pixels; texts stand
-/// on their baseline.
+/// The few shapes that charts need, on a white ground so that they read the same in a dark page. Lengths are in pixels; texts
+/// stand on their baseline.
 /// </summary>
 internal sealed class Svg
 {

@@ -104,7 +104,7 @@ internal static class ChartCommand
             }.Draw(svg, [.. CurvesOf(measurements, x, y)]);
     }
 
-    /// <summary>One line for each code and work, its fastest way at each point; losses are drawn through, gradients dashed.</summary>
+    /// <summary>One line for each code and work, its fastest way at each point; those of gradients are dashed.</summary>
     private static IEnumerable<Curve> CurvesOf(
         IReadOnlyList<Measurement> measurements, Func<Measurement, double> x, Func<Measurement, double> y)
         => from measurement in measurements

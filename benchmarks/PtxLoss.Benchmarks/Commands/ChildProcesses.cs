@@ -23,8 +23,8 @@ internal static class ServeCommand
             throw new InvalidOperationException("512-bit vectors are on: DOTNET_EnableAVX512=0 turns them off.");
         }
 
-        int tokens = int.Parse(args[1]), vocabulary = int.Parse(args[2]);
-        using LossProblem problem = LossProblem.Load(new(tokens, vocabulary), args[0]);
+        // As every peer: folder, tokens, vocabulary, threads, coefficient.
+        using LossProblem problem = LossProblem.Load(new(int.Parse(args[1]), int.Parse(args[2])), args[0]);
         Contender contender = new Field(problem, threads: int.Parse(args[3])).Compute();
         string loss = problem.MeanLoss.ToString(); // what the contender's was compared with
         Console.WriteLine(string.Join('\t', contender.Work, contender.By, Names.Avx2, loss));
@@ -52,6 +52,7 @@ internal static class HeadMemoryCommand
 
     public static void Run(string[] args)
     {
+        // Its own two, and then, as every peer: folder, tokens, width, vocabulary, threads, coefficient.
         Work work = Enum.Parse<Work>(args[0]);
         bool isFused = bool.Parse(args[1]);
         int threads = int.Parse(args[6]);

@@ -11,7 +11,10 @@ internal static class HeadCommand
 
     public static void Run(IReadOnlyList<HeadShape> shapes, int threads, int rounds, string[] peerCommands, ResultsFolder results)
     {
-        HeadTable[] tables = [.. shapes.Select(shape => new HeadTable(shape, threads, Measure(shape, threads, rounds, peerCommands)))];
+        HeadTable[] tables =
+        [
+            .. shapes.Select(shape => new HeadTable(shape, threads, Measure(shape, threads, rounds, peerCommands))),
+        ];
         string ratios = string.Concat(tables.Select(table => table.ToRatios()));
         IEnumerable<string> parts =
         [

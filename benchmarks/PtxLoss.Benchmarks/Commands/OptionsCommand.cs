@@ -4,7 +4,7 @@ using PtxLosses.Softmax;
 
 namespace PtxLosses.Benchmarks;
 
-/// <summary>What each option and each element type costs, against the plain call in float of the same run: <c>options.md</c>.</summary>
+/// <summary>What options and element types cost, against the plain call in float of the same run: <c>options.md</c>.</summary>
 internal static class OptionsCommand
 {
     private static readonly string[] _calls = ["loss", "gradient in place", "gradient to another buffer"];
@@ -35,8 +35,8 @@ internal static class OptionsCommand
         contenders.AddRange(Calls<BFloat16>(problem, "`BFloat16`", plain));
         Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
         IReadOnlyList<Measurement> measurements = Measurement.Take(contenders, rounds);
-        results.Write(
-            "options.md", $"# What options and element types cost\n\n{Machine.Describe(rounds)}\n\n{ToMarkdown(measurements, shape, threads)}");
+        string table = ToMarkdown(measurements, shape, threads);
+        results.Write("options.md", $"# What options and element types cost\n\n{Machine.Describe(rounds)}\n\n{table}");
     }
 
     private static IEnumerable<Contender> Calls<TLogit>(LossProblem problem, string name, PtxLossOptions options)
@@ -57,7 +57,12 @@ internal static class OptionsCommand
             LossProblem.RlLoss, logits.Span, problem.Targets, vocabulary, LossProblem.Coefficient, gradient.Span, options));
 
         Contender Make(int call, Action run) => new(
-            call == 0 ? Work.Forward : Work.Gradient, name, _calls[call], problem.Shape, options.MaxDegreeOfParallelism, Contender.TurnsOf(run));
+            call == 0 ? Work.Forward : Work.Gradient,
+            name,
+            _calls[call],
+            problem.Shape,
+            options.MaxDegreeOfParallelism,
+            Contender.TurnsOf(run));
     }
 
     private static string ToMarkdown(IReadOnlyList<Measurement> measurements, Shape shape, int threads)
@@ -65,13 +70,13 @@ internal static class OptionsCommand
         var table = new StringBuilder();
         table.Append($"Logits of {shape}, {threads} threads. Each cell: milliseconds, and relative to plain.\n\n");
         table.Append("| | loss | gradient in place | gradient to another buffer |\n| --- | --: | --: | --: |\n");
-        foreach (IGrouping<string, Measurement> row in measurements.GroupBy(measurement => measurement.By, StringComparer.Ordinal))
+        foreach (IGrouping<string, Measurement> row in measurements.GroupBy(it => it.By, StringComparer.Ordinal))
         {
             table.Append($"| {row.Key} |");
             foreach (string call in _calls)
             {
-                double? time = row.SingleOrDefault(measurement => measurement.Name == call)?.Milliseconds;
-                double plain = measurements.Single(measurement => measurement.By == "plain" && measurement.Name == call).Milliseconds;
+                double? time = row.SingleOrDefault(it => it.Name == call)?.Milliseconds;
+                double plain = measurements.Single(it => it.By == "plain" && it.Name == call).Milliseconds;
                 table.Append(time == null ? " |" : $" {time:F2} ({time / plain:F2}) |");
             }
 

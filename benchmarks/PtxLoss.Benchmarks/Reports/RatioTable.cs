@@ -24,7 +24,10 @@ internal sealed class RatioTable(IReadOnlyList<Measurement> measurements, Shape 
         AddTimes("Forward, best peer", Ours(Names.Compute), Fastest(it => IsPeer(it, Work.Forward)));
         AddTimes("Loss and gradient, best peer", Ours(Names.ToOther), Fastest(it => IsPeer(it, Work.Gradient)));
 
-        Measurement[] fewRows = [.. measurements.Where(it => it.Shape == RatiosCommand.FewRows).OrderByDescending(it => it.Threads)];
+        Measurement[] fewRows =
+        [
+            .. measurements.Where(it => it.Shape == RatiosCommand.FewRows).OrderByDescending(it => it.Threads),
+        ];
         AddTimes("Forward, few rows, against one thread", fewRows[0], fewRows[^1]);
 
         Measurement smallCall = measurements.First(it => it.Shape == SmallCall.Shape);

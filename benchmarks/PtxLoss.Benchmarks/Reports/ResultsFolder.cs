@@ -54,7 +54,8 @@ internal sealed class ResultsFolder(string? path)
 /// <summary>What measurements depend on besides the code.</summary>
 internal static class Machine
 {
-    public static string CpuName { get; } = HostEnvironmentInfo.GetCurrent().CpuInfo.Value?.ProcessorName?.Trim() ?? "Unknown CPU";
+    public static string CpuName { get; } =
+        HostEnvironmentInfo.GetCurrent().CpuInfo.Value?.ProcessorName?.Trim() ?? "Unknown CPU";
 
     /// <summary>The name of the processor, fit for a folder.</summary>
     public static string CpuSlug { get; } = Regex.Replace(

@@ -12,7 +12,8 @@ internal static class TimesTable
         foreach (var group in measurements.GroupBy(it => (it.Work, it.Shape, it.Threads)))
         {
             var (work, shape, threads) = group.Key;
-            Measurement? ours = group.LastOrDefault(it => it.By == Contender.PtxLoss && it.Name is Names.Compute or Names.ToOther);
+            Measurement? ours = group.LastOrDefault(
+                it => it.By == Contender.PtxLoss && it.Name is Names.Compute or Names.ToOther);
             string title = work == Work.Forward ? "Loss" : "Loss and gradient";
             markdown.Append($"## {title}, {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
                 .Append("| Whose | What | Median | GB/s | × PtxLoss |\n| --- | --- | --: | --: | --: |\n");

@@ -32,7 +32,7 @@ internal sealed record Contender(Work Work, string By, string Name, Shape Shape,
     /// <summary>The most memory that a run took beyond inputs and outputs; <see langword="null"/>: not measured.</summary>
     public long? ExtraBytes { get; init; }
 
-    /// <summary>A turn lasts at least this long, in calls one after the other: what is timed is not how fast threads wake.</summary>
+    /// <summary>The least time of a turn, in ms: short calls are repeated, so that waking threads does not count.</summary>
     private const double ShortestTurn = 2;
 
     /// <summary>Turns of an action in this process.</summary>

@@ -15,11 +15,11 @@ internal sealed record Measurement(Work Work, string By, string Name, Shape Shap
 
     /// <summary>
     /// Times all contenders in turn, again and again, so that whatever else the machine does meets all of them alike. Each round
-    /// starts with another of them, for none to be always first or always after the same one's break.
+    /// starts with another of them, so that none is always first.
     /// </summary>
     public static IReadOnlyList<Measurement> Take(IReadOnlyList<Contender> contenders, int rounds)
     {
-        // Uncounted rounds, for the runtime to compile again what turned out to be hot.
+        // Rounds that do not count, in which the runtime compiles hot methods anew.
         long start = Stopwatch.GetTimestamp();
         for (int round = 0; round < 3 || Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(1); round++)
         {
@@ -39,8 +39,13 @@ internal sealed record Measurement(Work Work, string By, string Name, Shape Shap
             }
         }
 
-        return [.. contenders.Select((contender, i) => new Measurement(
-            contender.Work, contender.By, contender.Name, contender.Shape, contender.Threads, Median(times[i])) { ExtraBytes = contender.ExtraBytes })];
+        return
+        [
+            .. contenders.Select((it, i) => new Measurement(it.Work, it.By, it.Name, it.Shape, it.Threads, Median(times[i]))
+            {
+                ExtraBytes = it.ExtraBytes,
+            }),
+        ];
     }
 
     private static double Median(double[] values)

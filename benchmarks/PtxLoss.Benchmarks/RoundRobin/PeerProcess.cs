@@ -4,17 +4,17 @@ using System.Runtime.InteropServices;
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
-/// Contenders in another process, timed by it and told by this one when. Started as
-/// <c>command folder sizes… threads coefficient</c> it reads the data, runs each of its contenders once, and writes a line for
-/// each: <c>Forward|Gradient, whose it is, name, answers…</c>, with tabs between, and then <c>ready</c>. The sizes and the
-/// answers are those of the <see cref="IPeerProblem"/>; what the contender took in memory may follow them, in bytes. Each line
-/// that it reads after that is the number of the contender whose turn it is; it answers with the milliseconds.
+/// Contenders in another process: it times them, whenever this process tells it to. The protocol: started as
+/// <c>command folder sizes… threads coefficient</c>, the other process reads the data, runs each of its contenders once and writes
+/// a line for each: <c>Forward|Gradient, whose it is, name, answers…</c>, with tabs between. The sizes and the answers are those of
+/// the <see cref="IPeerProblem"/>; after them may come the memory that the contender took, in bytes. Then it writes <c>ready</c>.
+/// From there on, each line that it reads is the number of the contender whose turn it is, and it answers with the milliseconds.
 /// </summary>
 internal sealed class PeerProcess : IDisposable
 {
     public const string Ready = "ready";
 
-    /// <summary>What other programs' threads wait for work, spinning, before they sleep.</summary>
+    /// <summary>So long other programs' threads may spin, waiting for more work, before they sleep.</summary>
     private static readonly TimeSpan _settling = TimeSpan.FromMilliseconds(50);
 
     private readonly Process _process;

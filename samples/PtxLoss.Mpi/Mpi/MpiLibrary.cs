@@ -8,7 +8,7 @@ namespace PtxLosses.Samples.Mpi;
 /// </summary>
 internal sealed class MpiLibrary
 {
-    // With its ABI's version first: the name without it comes with the packages for developers only.
+    // The name without a version exists only where the packages for developers are installed.
     private static readonly string[] _names = ["libmpi.so.40", "libmpi"];
 
     private static readonly string? _rank = Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_RANK");
@@ -59,8 +59,8 @@ internal sealed class MpiLibrary
     }
 
     /// <summary>
-    /// Whether a mistake on the command line is this process's to report: the first of the processes that mpirun starts with
-    /// one command, or there would be as many lines as ranks. Asked before MPI starts, so that such a mistake needs no MPI.
+    /// Whether this is the first of the processes that mpirun started with the same command. It reports mistakes on the command
+    /// line, or each rank would. Known before MPI starts, so that a mistake can be reported where there is no MPI.
     /// </summary>
     public static bool IsFirstOfItsCommand()
     {

@@ -19,8 +19,8 @@ internal static class Agreement
         RequireEqual(world, "--z-loss", coefficient, bits => $"{BitConverter.Int64BitsToDouble(bits)}");
         if (world.Size % settings.Shards != 0)
         {
-            string shards = Report.Counted(settings.Shards, "shard");
-            throw new JobException(0, $"{Report.Counted(world.Size, "rank")} cannot be replicas of {shards} each: it takes a multiple of --shards.");
+            string ranks = Report.Counted(world.Size, "rank"), shards = Report.Counted(settings.Shards, "shard");
+            throw new JobException(0, $"{ranks} cannot be replicas of {shards} each: it takes a multiple of --shards.");
         }
     }
 

@@ -3,7 +3,7 @@ using System.Numerics.Tensors;
 namespace PtxLosses.Samples.Mpi;
 
 /// <summary>The ranks' step beside that of one process.</summary>
-/// <param name="Loss">The larger difference of the cross-entropy and of the total, in nats; beyond a nat, in parts of them.</param>
+/// <param name="Loss">The larger difference of cross-entropy and total, in nats; of losses above 1, relative to them.</param>
 /// <param name="Gradient">The largest difference of an element, in parts of the largest element: trunk or output layer.</param>
 internal readonly record struct Comparison(double Loss, double Gradient)
 {

@@ -19,8 +19,8 @@ internal enum FaultKind
 }
 
 /// <summary>
-/// A failure on purpose: what happens in a job when one of its ranks fails is worth seeing before it happens. All of it is here but
-/// for the places in the training where it may happen.
+/// A failure on purpose: what becomes of a job when one of its ranks fails is worth seeing before it happens. The training calls
+/// the methods that begin with May where it may happen.
 /// </summary>
 internal sealed record Fault(int Rank, FaultKind Kind)
 {
@@ -39,7 +39,8 @@ internal sealed record Fault(int Rank, FaultKind Kind)
     public string? Misfit(int ranks, int shards, int steps) =>
         Rank >= ranks ? $"--fault has rank {Rank}, but the last one is {ranks - 1}."
         : Kind != FaultKind.Shape && steps < Step ? $"--fault happens in step {Step}, but --steps is {steps}."
-        : Kind == FaultKind.Batch && shards == 1 ? "--fault with batch needs --shards of 2 or more, for one to differ from another."
+        : Kind == FaultKind.Batch && shards == 1
+            ? "--fault with batch needs --shards of 2 or more, for one to differ from another."
         : null;
 
     /// <summary>Where the logits of a step are there and their loss is not.</summary>

@@ -32,7 +32,8 @@ internal sealed class Report(TextWriter output)
         double exchangeSeconds) =>
         output.WriteLine(
             $"{step,4}{loss.TokenCount,8}{loss.LanguageModelLoss,11:F6}{oneProcess.LanguageModelLoss,13:F6}"
-            + $"{comparison.Loss,14:0.0E-00}{comparison.Gradient,10:0.0E-00}{1000 * seconds,10:F1}{1000 * exchangeSeconds,13:F1}");
+            + $"{comparison.Loss,14:0.0E-00}{comparison.Gradient,10:0.0E-00}"
+            + $"{1000 * seconds,10:F1}{1000 * exchangeSeconds,13:F1}");
 
     public void WriteTraffic(double lossPerToken, double hiddenPerToken, double replicasPerStep)
     {

@@ -6,9 +6,8 @@ namespace PtxLosses.Samples.Mpi;
 internal sealed class Training
 {
     /// <summary>
-    /// After so many steps the one process goes on from the ranks' weights: training multiplies the roundings of each step
-    /// by those that follow, a thousandfold in some 30 steps at this rate, and nothing could be told from what is left of a
-    /// comparison.
+    /// After so many steps the one process goes on from the ranks' weights. Training magnifies differences by rounding, a
+    /// thousandfold in some 30 steps at this learning rate, until a comparison would show nothing else.
     /// </summary>
     private const int StepsAlone = 5;
 
@@ -70,7 +69,7 @@ internal sealed class Training
                 _oneProcess?.GoOnFrom(_model.Trunk, _whole);
             }
 
-            // Together to the start, or the first ones would be seen waiting for rank 0, which was busy with its comparison.
+            // All start together: otherwise, what they wait for rank 0 and its comparison would count as exchange.
             _grid.World.Barrier();
             long start = Stopwatch.GetTimestamp();
             TimeSpan exchangedBefore = _model.LossExchange.Elapsed;

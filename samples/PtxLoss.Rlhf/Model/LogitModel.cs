@@ -1,6 +1,6 @@
 namespace PtxLosses.Samples.Rlhf;
 
-/// <summary>A transformer with its output layer, for what needs the logits themselves: their buffer is the largest of a model.</summary>
+/// <summary>A transformer with its output layer, where the logits themselves are needed: the largest buffer of all.</summary>
 internal sealed class LogitModel(Transformer transformer, int vocabulary)
 {
     public int Batch => transformer.Batch;

@@ -41,7 +41,9 @@ internal sealed class Transformer
 
     public int Rows => Batch * Length;
 
-    /// <summary>Of every position after the prompt, [(length − prompt length) · batch, width], written by <see cref="Forward"/>.</summary>
+    /// <summary>
+    /// Of every position after the prompt, [(length − prompt length) · batch, width], written by <see cref="Forward"/>.
+    /// </summary>
     public Matrix Hidden => Predicting(_hidden);
 
     /// <summary>Shaped like <see cref="Hidden"/>; to be written before <see cref="Backward"/>, which uses it up.</summary>

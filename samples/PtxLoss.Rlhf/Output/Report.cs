@@ -21,7 +21,7 @@ internal sealed class Report
                let runs = entry.Runs
                select (string[])
                [
-                   runs[0].After.Step == result.Settings.Steps ? $"{entry.Gamma}" : $"{entry.Gamma} (stopped at {runs[0].After.Step})",
+                   $"{entry.Gamma}" + (runs[0].After.Step == result.Settings.Steps ? "" : $" (stopped at {runs[0].After.Step})"),
                    Spread(runs, run => run.Before.Reward, "F2"),
                    Spread(runs, run => run.After.Reward, "F2"),
                    Spread(runs, run => run.Before.Perplexity, "F1"),
@@ -131,7 +131,8 @@ internal sealed class Report
         if (_rows.Count == 0)
         {
             return $"Stopped after {_result.PretrainSteps} of {_result.Settings.PretrainSteps} pretraining steps, "
-                + $"before the first RL step. Perplexity per token of held-out text: {_result.Pretrained[0].Before.Perplexity:F1}.";
+                + "before the first RL step. "
+                + $"Perplexity per token of held-out text: {_result.Pretrained[0].Before.Perplexity:F1}.";
         }
 
         IReadOnlyList<int> seeds = _result.SeedCounts;

@@ -38,7 +38,8 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
         var result = new ExperimentResult(
             settings, corpus.Source, training.TokenCount, heldOut.TokenCount, tokenizer.VocabularySize);
         progress.Announce($"{corpus.Source}: {training.TokenCount:N0} tokens to train on, {heldOut.TokenCount:N0} held out");
-        progress.Announce("rl, ptx, total: losses of the step; reward: of its rollout; ppl: perplexity, in RL that of the held-out text");
+        progress.Announce(
+            "rl, ptx, total: losses of the step; reward: of its rollout; ppl: perplexity, in RL that of the held-out text");
         foreach (int seed in settings.Seeds)
         {
             (Parameters pretrained, int pretrainSteps) = Pretrain(seed, shape, reader, training);

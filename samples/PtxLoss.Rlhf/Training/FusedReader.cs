@@ -1,8 +1,8 @@
 namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>
-/// Goes from the hidden states and the output layer's weight straight to the loss and both gradients: there is never memory for all
-/// logits.
+/// Goes from the hidden states and the output layer's weight straight to the loss and both gradients: the logits are never all in
+/// memory.
 /// </summary>
 internal sealed class FusedReader(Transformer transformer) : IPtxReader
 {
