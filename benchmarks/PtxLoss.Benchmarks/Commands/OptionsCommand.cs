@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using PtxLosses.Softmax;
 
@@ -43,7 +42,7 @@ internal static class OptionsCommand
         where TLogit : unmanaged
     {
         // One copy for the logits and one for what may be overwritten; they live as long as the process.
-        NativeArray<TLogit> logits = new(problem.Logits.Span), gradient = new(problem.Logits.Span);
+        AlignedArray<TLogit> logits = Converted<TLogit>(problem.Logits), gradient = Converted<TLogit>(problem.Logits);
         int vocabulary = problem.Shape.VocabularySize;
         yield return Make(0, () => PtxLoss.Compute(
             LossProblem.RlLoss, logits.Span, problem.Targets, vocabulary, LossProblem.Coefficient, options));
@@ -65,6 +64,18 @@ internal static class OptionsCommand
             Contender.TurnsOf(run));
     }
 
+    private static AlignedArray<TLogit> Converted<TLogit>(AlignedArray<float> values)
+        where TLogit : unmanaged
+    {
+        var converted = new AlignedArray<TLogit>(values.Length);
+        for (int i = 0; i < values.Length; i++)
+        {
+            converted.Span[i] = LogitConvert.FromDouble<TLogit>(values.Span[i]);
+        }
+
+        return converted;
+    }
+
     private static string ToMarkdown(IReadOnlyList<Measurement> measurements, Shape shape, int threads)
     {
         var table = new StringBuilder();
@@ -84,24 +95,5 @@ internal static class OptionsCommand
         }
 
         return table.ToString();
-    }
-
-    private sealed unsafe class NativeArray<TLogit>
-        where TLogit : unmanaged
-    {
-        private readonly TLogit* _start;
-        private readonly int _length;
-
-        public NativeArray(ReadOnlySpan<float> values)
-        {
-            _length = values.Length;
-            _start = (TLogit*)NativeMemory.AlignedAlloc((nuint)_length * (nuint)sizeof(TLogit), AlignedFloats.Alignment);
-            for (int i = 0; i < _length; i++)
-            {
-                _start[i] = LogitConvert.FromDouble<TLogit>(values[i]);
-            }
-        }
-
-        public Span<TLogit> Span => new(_start, _length);
     }
 }

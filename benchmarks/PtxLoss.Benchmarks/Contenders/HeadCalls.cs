@@ -54,7 +54,7 @@ internal sealed class HeadCalls(HeadProblem problem, int threads, bool isFused)
         Tensor(problem.WeightGradient),
         _options);
 
-    private TensorSpan<float> Tensor(AlignedFloats matrix)
+    private TensorSpan<float> Tensor(AlignedArray<float> matrix)
     {
         nint width = problem.HeadShape.Width;
         return new(matrix.Span, [matrix.Length / width, width]);

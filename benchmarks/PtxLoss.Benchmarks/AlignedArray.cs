@@ -3,27 +3,28 @@ using System.Runtime.InteropServices;
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
-/// Floats in native memory, aligned to a cache line: arrays start at any 8 bytes, which costs wide vectors some speed, by chance.
+/// Numbers in native memory, aligned to a cache line: arrays start at any 8 bytes, which costs wide vectors some speed, by chance.
 /// </summary>
-internal sealed unsafe class AlignedFloats : IDisposable
+internal sealed unsafe class AlignedArray<T> : IDisposable
+    where T : unmanaged
 {
     public const int Alignment = 64;
 
-    /// <summary>As many floats as are written or read at once: all of them may be more bytes than a span holds.</summary>
+    /// <summary>As many numbers as are written or read at once: all of them may be more bytes than a span holds.</summary>
     private const int Chunk = 1 << 20;
 
-    public AlignedFloats(int length)
+    public AlignedArray(int length)
     {
         Length = length;
-        Pointer = (float*)NativeMemory.AlignedAlloc((nuint)length * sizeof(float), Alignment);
+        Pointer = (T*)NativeMemory.AlignedAlloc((nuint)length * (nuint)sizeof(T), Alignment);
         Span.Clear(); // so that every page exists before anything is timed
     }
 
     public int Length { get; }
 
-    public float* Pointer { get; private set; }
+    public T* Pointer { get; private set; }
 
-    public Span<float> Span => new(Pointer, Length);
+    public Span<T> Span => new(Pointer, Length);
 
     /// <summary>Leaves the bare numbers, little-endian, to other processes.</summary>
     public void Save(string path)
