@@ -10,8 +10,8 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
 {
     private const string HiddenFile = "hidden.f32", WeightFile = "weight.f32";
 
-    private readonly Lazy<AlignedArray<float>> _hiddenGradient;
-    private readonly Lazy<AlignedArray<float>> _weightGradient;
+    private readonly Lazy<AlignedFloats> _hiddenGradient;
+    private readonly Lazy<AlignedFloats> _weightGradient;
     private readonly Lazy<RowReference[]> _rows;
 
     /// <summary>Makes the data: logits with the spread of a trained model's, and, where the width is not tiny, normal.</summary>
@@ -26,7 +26,7 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
             target = forTargets.Next(shape.VocabularySize);
         }
 
-        void Fill(AlignedArray<float> matrix, double deviation, int seed) => Parallel.For(0, matrix.Length / shape.Width, row =>
+        void Fill(AlignedFloats matrix, double deviation, int seed) => Parallel.For(0, matrix.Length / shape.Width, row =>
         {
             var random = new Random(seed + row);
             float range = (float)(Math.Sqrt(12) * deviation); // of even numbers with that standard deviation
@@ -54,15 +54,15 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
 
     public IReadOnlyList<int> Sizes => [HeadShape.Tokens, HeadShape.Width, HeadShape.VocabularySize];
 
-    public AlignedArray<float> Hidden { get; }
+    public AlignedFloats Hidden { get; }
 
-    public AlignedArray<float> Weight { get; }
+    public AlignedFloats Weight { get; }
 
     public int[] Targets { get; }
 
-    public AlignedArray<float> HiddenGradient => _hiddenGradient.Value;
+    public AlignedFloats HiddenGradient => _hiddenGradient.Value;
 
-    public AlignedArray<float> WeightGradient => _weightGradient.Value;
+    public AlignedFloats WeightGradient => _weightGradient.Value;
 
     /// <summary>∂Total / ∂(the loss of a token).</summary>
     public double Scale => LossProblem.Coefficient / HeadShape.Tokens;
@@ -90,7 +90,7 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
     }
 
     /// <summary>A row of the hidden states, of the weight or of a gradient.</summary>
-    public Span<float> Row(AlignedArray<float> matrix, int row) => matrix.Span.Slice(row * HeadShape.Width, HeadShape.Width);
+    public Span<float> Row(AlignedFloats matrix, int row) => matrix.Span.Slice(row * HeadShape.Width, HeadShape.Width);
 
     public IReadOnlyList<(string What, double Value)> Answers(Work work)
     {
@@ -126,7 +126,7 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
     }
 
     /// <summary>Σ gradient · value, in double.</summary>
-    public double Dot(AlignedArray<float> gradient, AlignedArray<float> values)
+    public double Dot(AlignedFloats gradient, AlignedFloats values)
     {
         double sum = 0;
         for (int row = 0; row < values.Length / HeadShape.Width; row++)
@@ -141,7 +141,7 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
     {
         Hidden.Dispose();
         Weight.Dispose();
-        foreach (Lazy<AlignedArray<float>> gradient in new[] { _hiddenGradient, _weightGradient }.Where(it => it.IsValueCreated))
+        foreach (Lazy<AlignedFloats> gradient in new[] { _hiddenGradient, _weightGradient }.Where(it => it.IsValueCreated))
         {
             gradient.Value.Dispose();
         }
@@ -168,7 +168,7 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
     }
 
     /// <summary>The sum of the rows, each times its factor.</summary>
-    private double[] Weighted(AlignedArray<float> matrix, Func<int, double> factor)
+    private double[] Weighted(AlignedFloats matrix, Func<int, double> factor)
     {
         double[] sum = new double[HeadShape.Width];
         for (int row = 0; row < matrix.Length / HeadShape.Width; row++)
@@ -226,7 +226,7 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
         ];
     }
 
-    private double[] Doubles(AlignedArray<float> matrix, int row)
+    private double[] Doubles(AlignedFloats matrix, int row)
     {
         double[] doubles = new double[HeadShape.Width];
         TensorPrimitives.ConvertChecked<float, double>(Row(matrix, row), doubles);

@@ -19,7 +19,7 @@ internal sealed class LossProblem : IPeerProblem, IDisposable
 
     private const string LogitsFile = "logits.f32";
 
-    private readonly Lazy<AlignedArray<float>> _gradient;
+    private readonly Lazy<AlignedFloats> _gradient;
     private readonly Lazy<(double Loss, double GradientDotLogits)[]> _rows;
 
     /// <summary>Makes the data.</summary>
@@ -60,12 +60,12 @@ internal sealed class LossProblem : IPeerProblem, IDisposable
     public IReadOnlyList<int> Sizes => [Shape.Tokens, Shape.VocabularySize];
 
     /// <summary>The logits, which no contender changes.</summary>
-    public AlignedArray<float> Logits { get; }
+    public AlignedFloats Logits { get; }
 
     public int[] Targets { get; }
 
     /// <summary>Memory for gradients, which every contender may change.</summary>
-    public AlignedArray<float> Gradient => _gradient.Value;
+    public AlignedFloats Gradient => _gradient.Value;
 
     /// <summary>∂Total / ∂(the loss of a token).</summary>
     public double Scale => Coefficient / Shape.Tokens;
@@ -97,15 +97,15 @@ internal sealed class LossProblem : IPeerProblem, IDisposable
     }
 
     /// <summary>The row of a token in the logits or in anything shaped like them.</summary>
-    public Span<float> Row(AlignedArray<float> matrix, int token)
+    public Span<float> Row(AlignedFloats matrix, int token)
         => matrix.Span.Slice(token * Shape.VocabularySize, Shape.VocabularySize);
 
-    /// <summary>The total, of rows whose losses so many threads find, sharing them as the library's do.</summary>
-    public double Total(int threads, Func<int, double> rowLoss)
+    /// <summary>The mean loss of the rows, which so many threads share as the library's do.</summary>
+    public double Mean(int threads, Func<int, double> rowLoss)
     {
         double[] losses = new double[Shape.Tokens];
         ForEachRow(threads, token => losses[token] = rowLoss(token));
-        return RlLoss + (Coefficient * (losses.Sum() / losses.Length));
+        return losses.Sum() / losses.Length;
     }
 
     /// <summary>Visits the rows on so many threads.</summary>

@@ -1,17 +1,16 @@
-using PtxLosses.Batch;
-
+using PtxLosses.Calls;
 
 namespace PtxLosses;
 
 /// <summary>A PPO-ptx loss and its parts. All losses are in nats, and none is a scaled value under a raw name.</summary>
 public readonly record struct PtxLossResult
 {
-    internal PtxLossResult(double rlLoss, double ptxCoefficient, LossTotals totals, Normalizer divisor, double zLossCoefficient)
+    internal PtxLossResult(double rlLoss, double ptxCoefficient, LossTotals totals, Normalizer normalizer, double zLossCoefficient)
     {
         RlLoss = rlLoss;
         PtxCoefficient = ptxCoefficient;
         Totals = totals;
-        Divisor = divisor;
+        Normalizer = normalizer;
         ZLossCoefficient = zLossCoefficient;
     }
 
@@ -22,23 +21,22 @@ public readonly record struct PtxLossResult
     public double PtxCoefficient { get; }
 
     /// <summary>
-    /// The cross-entropy of the text in nats, not multiplied by γ: its mean over the tokens that count, by their
-    /// <see cref="PtxLossOptions.TokenWeights"/>, or its sum, as <see cref="PtxLossOptions.Reduction"/> says; with a
-    /// <see cref="PtxLossOptions.Denominator"/>, this call's part of the mean. Label smoothing is included, the z-loss is not. 0 when
-    /// no token counts.
+    /// The cross-entropy of the text in nats, not multiplied by γ: its mean over the tokens that count, by their weights, or its
+    /// sum, as <see cref="PtxLossOptions.Reduction"/> says; with a <see cref="PtxLossOptions.Denominator"/>, this call's part of
+    /// the mean. Label smoothing is included, the z-loss is not. 0 when no token counts.
     /// </summary>
-    public double LanguageModelLoss => Totals.CrossEntropy / Divisor.Of(Totals.Weight);
+    public double LanguageModelLoss => Totals.CrossEntropy / Normalizer.DivisorFor(Totals.Weight);
 
     /// <summary>
     /// The square of the log-sum-exp, in nats², not multiplied by <see cref="PtxLossOptions.ZLossCoefficient"/>: its mean, by
-    /// weights, or sum over the tokens, as in <see cref="LanguageModelLoss"/>; with a <see cref="PtxLossOptions.Denominator"/>, this
-    /// call's part of the mean. 0 when that coefficient is 0 or no token counts.
+    /// weights, or sum over the tokens, as in <see cref="LanguageModelLoss"/>; with a <see cref="PtxLossOptions.Denominator"/>,
+    /// this call's part of the mean. 0 when that coefficient is 0 or no token counts.
     /// </summary>
-    public double ZLoss => Totals.ZLoss / Divisor.Of(Totals.Weight);
+    public double ZLoss => Totals.ZLoss / Normalizer.DivisorFor(Totals.Weight);
 
     /// <summary>
-    /// γ · (<see cref="LanguageModelLoss"/> + β · <see cref="ZLoss"/>) with β the <see cref="PtxLossOptions.ZLossCoefficient"/>: what
-    /// pretraining text adds to the RL loss.
+    /// γ · (<see cref="LanguageModelLoss"/> + β · <see cref="ZLoss"/>) with β the <see cref="PtxLossOptions.ZLossCoefficient"/>:
+    /// what pretraining text adds to the RL loss.
     /// </summary>
     public double PtxTerm => PtxCoefficient * (LanguageModelLoss + (ZLossCoefficient * ZLoss));
 
@@ -52,12 +50,12 @@ public readonly record struct PtxLossResult
     /// e to the mean cross-entropy of the tokens that this call counted, by their weights, whatever the reduction and the
     /// denominator; 1 when no token counts.
     /// </summary>
-    public double Perplexity => Math.Exp(Totals.CrossEntropy / default(Normalizer).Of(Totals.Weight));
+    public double Perplexity => Math.Exp(Totals.CrossEntropy / default(Normalizer).DivisorFor(Totals.Weight));
 
     /// <summary>What all of the above follows from.</summary>
     internal LossTotals Totals { get; }
 
-    internal Normalizer Divisor { get; }
+    internal Normalizer Normalizer { get; }
 
     /// <summary>β.</summary>
     internal double ZLossCoefficient { get; }

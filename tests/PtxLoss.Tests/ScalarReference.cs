@@ -16,6 +16,8 @@ internal sealed class ScalarReference
         Entropy = new double[tokens];
         ArgMax = new int[tokens];
         Gradient = new double[logits];
+        LogSumExpGradient = new double[logits];
+        EntropyGradient = new double[logits];
     }
 
     /// <summary>What <see cref="CrossEntropyOutputs"/> holds, per token.</summary>
@@ -27,6 +29,10 @@ internal sealed class ScalarReference
 
     /// <summary>∂Total/∂logits; where gradients accumulate, what is added.</summary>
     public double[] Gradient { get; }
+
+    /// <summary>∂logsumexp/∂logits and ∂entropy/∂logits, per token.</summary>
+    public double[] LogSumExpGradient { get; }
+    public double[] EntropyGradient { get; }
 
     /// <summary>∂Total/∂(the loss of a token that counts once).</summary>
     public double GradientScale { get; private set; }
@@ -46,6 +52,7 @@ internal sealed class ScalarReference
         int vocabularySize,
         double ptxCoefficient,
         PtxLossOptions? options = null,
+        ReadOnlySpan<float> tokenWeights = default,
         int sequenceLength = 0)
         where TLogit : INumberBase<TLogit>
         where TTarget : INumberBase<TTarget>
@@ -73,7 +80,7 @@ internal sealed class ScalarReference
             result.VisitRow(token, row, int.CreateChecked(targets[predicted]), options);
             result.TokenCount++;
 
-            double weight = options.TokenWeights.IsEmpty ? 1 : options.TokenWeights.Span[predicted];
+            double weight = tokenWeights.IsEmpty ? 1 : tokenWeights[predicted];
             Span<double> gradient = result.Gradient.AsSpan(token * vocabularySize, vocabularySize);
             if (weight == 0)
             {
@@ -115,7 +122,7 @@ internal sealed class ScalarReference
         double cap = options.LogitSoftCap, smoothing = options.LabelSmoothing, zLossCoefficient = options.ZLossCoefficient;
 
         // tanh would make −inf, which is not in the vocabulary, a logit of −c, and +inf, which has no softmax, one of c.
-        double[] row = [.. logits.Select(x => cap == 0 || double.IsInfinity(x) ? x : cap * Math.Tanh(x / cap))];
+        double[] row = [.. logits.Select(x => options.LogitScale * (cap == 0 || double.IsInfinity(x) ? x : cap * Math.Tanh(x / cap)))];
         double[] inVocabulary = [.. row.Where(x => !double.IsNegativeInfinity(x))];
 
         int argMax = 0;
@@ -143,25 +150,42 @@ internal sealed class ScalarReference
             loss = ((1 - smoothing) * loss) + (smoothing * (logSumExp - mean));
         }
 
+        Loss[token] = loss;
+        LogSumExp[token] = logSumExp;
+        TargetLogit[token] = row[target];
+        ArgMax[token] = argMax;
+        Differentiate(token, logits, row, target, (max, Math.Log(sum)), options);
+    }
+
+    /// <summary>Fills a token's entropy and gradients.</summary>
+    private void Differentiate(int token, double[] logits, double[] row, int target, (double Max, double LogSum) logSumExp, PtxLossOptions options)
+    {
+        double cap = options.LogitSoftCap, smoothing = options.LabelSmoothing, zLossCoefficient = options.ZLossCoefficient;
+        int inVocabulary = row.Count(x => !double.IsNegativeInfinity(x));
         double entropy = 0;
         for (int i = 0; i < row.Length; i++)
         {
-            double logProbability = row[i] - max - Math.Log(sum);
+            double logProbability = row[i] - logSumExp.Max - logSumExp.LogSum;
             double probability = Math.Exp(logProbability);
             entropy -= probability == 0 ? 0 : probability * logProbability;
 
             // ∂/∂row of (lse + β·lse²) − ε·mean − (1 − ε)·row[target], then ∂row/∂logits.
-            double ofLogSumExp = probability * (zLossCoefficient == 0 ? 1 : 1 + (2 * zLossCoefficient * logSumExp));
-            double ofMean = smoothing == 0 || double.IsNegativeInfinity(row[i]) ? 0 : smoothing / inVocabulary.Length;
+            double ofLogSumExp = probability * (zLossCoefficient == 0 ? 1 : 1 + (2 * zLossCoefficient * LogSumExp[token]));
+            double ofMean = smoothing == 0 || double.IsNegativeInfinity(row[i]) ? 0 : smoothing / inVocabulary;
             double ofTarget = i == target ? 1 - smoothing : 0;
-            double ofCap = cap == 0 || double.IsInfinity(logits[i]) ? 1 : 1 - Math.Pow(Math.Tanh(logits[i] / cap), 2);
-            Gradient[(token * row.Length) + i] = (ofLogSumExp - ofMean - ofTarget) * ofCap;
+            double ofCap = cap == 0 || double.IsInfinity(logits[i]) ? 1 : Math.Pow(Math.Cosh(logits[i] / cap), -2);
+            double ofLogit = ofCap * options.LogitScale;
+            Gradient[(token * row.Length) + i] = (ofLogSumExp - ofMean - ofTarget) * ofLogit;
+            LogSumExpGradient[(token * row.Length) + i] = probability * ofLogit;
+            EntropyGradient[(token * row.Length) + i] = probability == 0 ? 0 : -probability * logProbability * ofLogit;
         }
 
-        Loss[token] = loss;
-        LogSumExp[token] = logSumExp;
-        TargetLogit[token] = row[target];
+        // ∂H/∂z = −p·(log p + H).
+        for (int i = token * row.Length; i < (token + 1) * row.Length; i++)
+        {
+            EntropyGradient[i] -= LogSumExpGradient[i] * entropy;
+        }
+
         Entropy[token] = entropy;
-        ArgMax[token] = argMax;
     }
 }

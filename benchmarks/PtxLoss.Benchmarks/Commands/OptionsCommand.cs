@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using PtxLosses.Softmax;
 
@@ -8,13 +9,19 @@ internal static class OptionsCommand
 {
     private static readonly string[] _calls = ["loss", "gradient in place", "gradient to another buffer"];
 
+    private const string PerToken = "per token";
+
+    private static readonly string[] _tokenCalls =
+        ["`Forward`, losses", "`Forward`, losses and entropies", "`Backward` of losses", "`Backward` of losses and entropies"];
+
     private static readonly (string Name, PtxLossOptions Options)[] _options =
     [
         ("plain", new()),
         ("`LabelSmoothing`", new() { LabelSmoothing = 0.1 }),
         ("`ZLossCoefficient`", new() { ZLossCoefficient = 1e-4 }),
+        ("`LogitScale`", new() { LogitScale = 0.7 }),
         ("`LogitSoftCap`", new() { LogitSoftCap = 30 }),
-        ("`TokenWeights`", new()), // of the number of tokens: see Run
+        ("`tokenWeights`", new()), // a parameter: see Run
         ("`AccumulateGradient`", new() { AccumulateGradient = true }),
     ];
 
@@ -26,34 +33,35 @@ internal static class OptionsCommand
         foreach ((string name, PtxLossOptions options) in _options)
         {
             PtxLossOptions used = options with { MaxDegreeOfParallelism = threads };
-            contenders.AddRange(Calls<float>(problem, name, name == "`TokenWeights`" ? used with { TokenWeights = weights } : used));
+            contenders.AddRange(Calls<float>(problem, name, used, name == "`tokenWeights`" ? weights : []));
         }
 
         PtxLossOptions plain = new() { MaxDegreeOfParallelism = threads };
-        contenders.AddRange(Calls<Half>(problem, "`Half`", plain));
-        contenders.AddRange(Calls<BFloat16>(problem, "`BFloat16`", plain));
+        contenders.AddRange(Calls<Half>(problem, "`Half`", plain, []));
+        contenders.AddRange(Calls<BFloat16>(problem, "`BFloat16`", plain, []));
+        contenders.AddRange(TokenCalls(problem, plain));
         Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
         IReadOnlyList<Measurement> measurements = Measurement.Take(contenders, rounds);
         string table = ToMarkdown(measurements, shape, threads);
         results.Write("options.md", $"# What options and element types cost\n\n{Machine.Describe(rounds)}\n\n{table}");
     }
 
-    private static IEnumerable<Contender> Calls<TLogit>(LossProblem problem, string name, PtxLossOptions options)
+    private static IEnumerable<Contender> Calls<TLogit>(LossProblem problem, string name, PtxLossOptions options, float[] tokenWeights)
         where TLogit : unmanaged
     {
         // One copy for the logits and one for what may be overwritten; they live as long as the process.
-        AlignedArray<TLogit> logits = Converted<TLogit>(problem.Logits), gradient = Converted<TLogit>(problem.Logits);
+        NativeArray<TLogit> logits = new(problem.Logits.Span), gradient = new(problem.Logits.Span);
         int vocabulary = problem.Shape.VocabularySize;
         yield return Make(0, () => PtxLoss.Compute(
-            LossProblem.RlLoss, logits.Span, problem.Targets, vocabulary, LossProblem.Coefficient, options));
+            LossProblem.RlLoss, logits.Span, problem.Targets, vocabulary, LossProblem.Coefficient, options, tokenWeights));
         if (!options.AccumulateGradient)
         {
             yield return Make(1, () => PtxLoss.ComputeWithGradient(
-                LossProblem.RlLoss, gradient.Span, problem.Targets, vocabulary, LossProblem.Coefficient, gradient.Span, options));
+                LossProblem.RlLoss, gradient.Span, problem.Targets, vocabulary, LossProblem.Coefficient, gradient.Span, options, tokenWeights));
         }
 
         yield return Make(2, () => PtxLoss.ComputeWithGradient(
-            LossProblem.RlLoss, logits.Span, problem.Targets, vocabulary, LossProblem.Coefficient, gradient.Span, options));
+            LossProblem.RlLoss, logits.Span, problem.Targets, vocabulary, LossProblem.Coefficient, gradient.Span, options, tokenWeights));
 
         Contender Make(int call, Action run) => new(
             call == 0 ? Work.Forward : Work.Gradient,
@@ -64,16 +72,36 @@ internal static class OptionsCommand
             Contender.TurnsOf(run));
     }
 
-    private static AlignedArray<TLogit> Converted<TLogit>(AlignedArray<float> values)
-        where TLogit : unmanaged
+    /// <summary>Per-token calls, with and without the entropy; the gradient goes to another buffer.</summary>
+    private static IEnumerable<Contender> TokenCalls(LossProblem problem, PtxLossOptions options)
     {
-        var converted = new AlignedArray<TLogit>(values.Length);
-        for (int i = 0; i < values.Length; i++)
-        {
-            converted.Span[i] = LogitConvert.FromDouble<TLogit>(values.Span[i]);
-        }
+        int tokens = problem.Shape.Tokens, vocabulary = problem.Shape.VocabularySize;
+        NativeArray<float> logits = new(problem.Logits.Span), gradient = new(problem.Logits.Span);
+        double[] loss = new double[tokens], logSumExp = new double[tokens], entropy = new double[tokens], by = new double[tokens];
+        CrossEntropy.Forward(logits.Span, problem.Targets, vocabulary, new() { LogSumExp = logSumExp, Entropy = entropy });
+        Array.Fill(by, -1e-3);
+        yield return Make(0, () => CrossEntropy.Forward<float, int>(
+            logits.Span, problem.Targets, vocabulary, new() { Loss = loss }, options));
+        yield return Make(1, () => CrossEntropy.Forward<float, int>(
+            logits.Span, problem.Targets, vocabulary, new() { Loss = loss, Entropy = entropy }, options));
+        yield return Make(2, () => CrossEntropy.Backward<float, int>(
+            logits.Span, problem.Targets, vocabulary, new() { LogSumExp = logSumExp }, new() { Loss = by }, gradient.Span, options));
+        yield return Make(3, () => CrossEntropy.Backward<float, int>(
+            logits.Span,
+            problem.Targets,
+            vocabulary,
+            new() { LogSumExp = logSumExp, Entropy = entropy },
+            new() { Loss = by, Entropy = by },
+            gradient.Span,
+            options));
 
-        return converted;
+        Contender Make(int call, Action run) => new(
+            call < 2 ? Work.Forward : Work.Gradient,
+            PerToken,
+            _tokenCalls[call],
+            problem.Shape,
+            options.MaxDegreeOfParallelism,
+            Contender.TurnsOf(run));
     }
 
     private static string ToMarkdown(IReadOnlyList<Measurement> measurements, Shape shape, int threads)
@@ -81,7 +109,7 @@ internal static class OptionsCommand
         var table = new StringBuilder();
         table.Append($"Logits of {shape}, {threads} threads. Each cell: milliseconds, and relative to plain.\n\n");
         table.Append("| | loss | gradient in place | gradient to another buffer |\n| --- | --: | --: | --: |\n");
-        foreach (IGrouping<string, Measurement> row in measurements.GroupBy(it => it.By, StringComparer.Ordinal))
+        foreach (IGrouping<string, Measurement> row in measurements.Where(it => it.By != PerToken).GroupBy(it => it.By, StringComparer.Ordinal))
         {
             table.Append($"| {row.Key} |");
             foreach (string call in _calls)
@@ -94,6 +122,34 @@ internal static class OptionsCommand
             table.Append('\n');
         }
 
+        table.Append("\n`CrossEntropy`, relative to the call without entropies:\n\n| call | |\n| --- | --: |\n");
+        for (int call = 0; call < _tokenCalls.Length; call++)
+        {
+            double time = TimeOf(call), without = TimeOf(call / 2 * 2);
+            table.Append($"| {_tokenCalls[call]} | {time:F2} ({time / without:F2}) |\n");
+        }
+
         return table.ToString();
+
+        double TimeOf(int call) => measurements.Single(it => it.By == PerToken && it.Name == _tokenCalls[call]).Milliseconds;
+    }
+
+    private sealed unsafe class NativeArray<TLogit>
+        where TLogit : unmanaged
+    {
+        private readonly TLogit* _start;
+        private readonly int _length;
+
+        public NativeArray(ReadOnlySpan<float> values)
+        {
+            _length = values.Length;
+            _start = (TLogit*)NativeMemory.AlignedAlloc((nuint)_length * (nuint)sizeof(TLogit), AlignedFloats.Alignment);
+            for (int i = 0; i < _length; i++)
+            {
+                _start[i] = LogitConvert.FromDouble<TLogit>(values[i]);
+            }
+        }
+
+        public Span<TLogit> Span => new(_start, _length);
     }
 }

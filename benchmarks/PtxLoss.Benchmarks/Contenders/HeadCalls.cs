@@ -50,11 +50,10 @@ internal sealed class HeadCalls(HeadProblem problem, int threads, bool isFused)
         Tensor(problem.Weight),
         problem.Targets,
         LossProblem.Coefficient,
-        Tensor(problem.HiddenGradient),
-        Tensor(problem.WeightGradient),
+        new() { Hidden = Tensor(problem.HiddenGradient), Weight = Tensor(problem.WeightGradient) },
         _options);
 
-    private TensorSpan<float> Tensor(AlignedArray<float> matrix)
+    private TensorSpan<float> Tensor(AlignedFloats matrix)
     {
         nint width = problem.HeadShape.Width;
         return new(matrix.Span, [matrix.Length / width, width]);

@@ -21,7 +21,7 @@ internal sealed class LibraryCalls(LossProblem problem, int threads)
     /// </summary>
     public double ComputeWithGradientInPlace() => Compute(problem.Gradient);
 
-    private double Compute(AlignedArray<float> logits) => PtxLoss.ComputeWithGradient<float, int>(
+    private double Compute(AlignedFloats logits) => PtxLoss.ComputeWithGradient<float, int>(
         LossProblem.RlLoss,
         logits.Span,
         problem.Targets,

@@ -26,7 +26,7 @@ internal sealed class MathNetComposed : IDisposable
         _scratch = new(() => new DenseVector(problem.Shape.VocabularySize));
     }
 
-    public double Compute() => _problem.Total(_threads, token =>
+    public double Compute() => Total(token =>
     {
         DenseVector row = _rows[token], scratch = _scratch.Value!;
         float max = row.Maximum();
@@ -35,7 +35,7 @@ internal sealed class MathNetComposed : IDisposable
         return max + Math.Log(scratch.Sum()) - row[_problem.Targets[token]];
     });
 
-    public double ComputeWithGradient() => _problem.Total(_threads, token =>
+    public double ComputeWithGradient() => Total(token =>
     {
         DenseVector row = _rows[token], gradient = _gradient.Value[token];
         float max = row.Maximum();
@@ -52,4 +52,7 @@ internal sealed class MathNetComposed : IDisposable
         => _problem.ForEachRow(_threads, token => _gradient.Value[token].Values.CopyTo(_problem.Row(_problem.Gradient, token)));
 
     public void Dispose() => _scratch.Dispose();
+
+    private double Total(Func<int, double> rowLoss)
+        => LossProblem.RlLoss + (LossProblem.Coefficient * _problem.Mean(_threads, rowLoss));
 }

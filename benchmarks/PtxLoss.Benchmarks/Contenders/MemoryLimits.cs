@@ -29,7 +29,7 @@ internal abstract class MemoryLimits
 internal sealed unsafe class MemoryLimits<TVector>(LossProblem problem, int threads) : MemoryLimits
     where TVector : struct, ISimdFloat<TVector>
 {
-    private const int LineLength = AlignedArray<float>.Alignment / sizeof(float);
+    private const int LineLength = AlignedFloats.Alignment / sizeof(float);
 
     private readonly float[] _maxima = new float[problem.Shape.Tokens];
 

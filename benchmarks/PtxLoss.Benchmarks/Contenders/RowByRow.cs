@@ -14,13 +14,13 @@ internal sealed class RowByRow(LossProblem problem, int threads)
     /// <summary>
     /// The definition in scalar double precision: <see cref="Tests.ScalarReference"/> less all that it finds besides.
     /// </summary>
-    public double Scalar() => problem.Total(threads, token =>
+    public double Scalar() => Total(token =>
     {
         ReadOnlySpan<float> row = problem.Row(problem.Logits, token);
         return ScalarLogSumExp(row) - row[problem.Targets[token]];
     });
 
-    public double ScalarWithGradient() => problem.Total(threads, token =>
+    public double ScalarWithGradient() => Total(token =>
     {
         ReadOnlySpan<float> row = problem.Row(problem.Logits, token);
         Span<float> gradient = problem.Row(problem.Gradient, token);
@@ -35,7 +35,7 @@ internal sealed class RowByRow(LossProblem problem, int threads)
     });
 
     /// <summary>Max, Subtract, Exp and Sum over each row, with one row of scratch memory per thread.</summary>
-    public double Composed() => problem.Total(threads, token =>
+    public double Composed() => Total(token =>
     {
         ReadOnlySpan<float> row = problem.Row(problem.Logits, token);
         float[] rented = ArrayPool<float>.Shared.Rent(row.Length);
@@ -49,7 +49,7 @@ internal sealed class RowByRow(LossProblem problem, int threads)
     });
 
     /// <summary>The same over blocks that stay in the first-level cache, rescaling the sum whenever the maximum rises.</summary>
-    public double ComposedInBlocks() => problem.Total(threads, token =>
+    public double ComposedInBlocks() => Total(token =>
     {
         ReadOnlySpan<float> row = problem.Row(problem.Logits, token);
         Span<float> scratch = stackalloc float[BlockLength];
@@ -75,7 +75,7 @@ internal sealed class RowByRow(LossProblem problem, int threads)
     });
 
     /// <summary>Max, Subtract, Exp, Sum and Multiply over each row.</summary>
-    public double ComposedWithGradient() => problem.Total(threads, token =>
+    public double ComposedWithGradient() => Total(token =>
     {
         ReadOnlySpan<float> row = problem.Row(problem.Logits, token);
         Span<float> gradient = problem.Row(problem.Gradient, token);
@@ -105,4 +105,7 @@ internal sealed class RowByRow(LossProblem problem, int threads)
 
         return max + Math.Log(sum);
     }
+
+    private double Total(Func<int, double> rowLoss)
+        => LossProblem.RlLoss + (LossProblem.Coefficient * problem.Mean(threads, rowLoss));
 }

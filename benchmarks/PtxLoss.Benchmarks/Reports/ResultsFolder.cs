@@ -65,7 +65,7 @@ internal static class Machine
 
     public static string Describe(int rounds) => Describe(rounds, $"""
         Limits use the widest vectors and share rows among threads as PtxLoss does. Logits are float32 and start at a multiple of
-        {AlignedArray<float>.Alignment} bytes. GB/s: the size of the logits in 10^9 bytes, each counted once, per second.
+        {AlignedFloats.Alignment} bytes. GB/s: the size of the logits in 10^9 bytes, each counted once, per second.
         """);
 
     /// <param name="rounds">How many there were.</param>

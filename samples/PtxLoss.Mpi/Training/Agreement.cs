@@ -75,7 +75,7 @@ internal static class Agreement
     {
         long[] mine =
         [
-            batches.Sum(batch => PtxLoss.CountTokens<int>(batch.Targets)),
+            (long)batches.Sum(batch => PtxLoss.Denominator(batch.Targets)),
             .. batches.Select(batch => (long)batch.Targets.Length),
             .. batches.Select(batch => Hash(Hash(0, batch.Tokens), batch.Targets)),
         ];

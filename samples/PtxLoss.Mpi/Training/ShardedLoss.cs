@@ -6,18 +6,20 @@ namespace PtxLosses.Samples.Mpi;
 /// <remarks>
 /// A token's loss is lse − x[y]. The target's logit x[y] is on one shard only, which adds up the losses of its own targets.
 /// The log-sum-exp takes all shards: log Σ_r exp(lse_r), two all-reduces of one double per token. The gradient of a slice is
-/// exp(x − lse) − onehot there, so the backward pass exchanges nothing.
+/// exp(x − lse) − onehot there, so the backward pass exchanges nothing. A z-loss β·lse² adds the gradient 2·β·lse of the log-sum-exp.
 /// </remarks>
 internal sealed class ShardedLoss
 {
     private readonly Communicator _shards;
     private readonly VocabularySlice _slice;
-    private readonly PtxLossOptions _options;
+    private readonly PtxLossOptions _shard;
+    private readonly PtxLossOptions _sum;
     private readonly Traffic _exchange;
     private readonly double[] _logSumExp;
     private readonly double[] _largest;
     private readonly double[] _targetLogit;
-    private readonly double[] _tokenScale;
+    private readonly double[] _lossGradient;
+    private readonly double[] _logSumExpGradient;
 
     /// <param name="shards">The ranks whose slices make up the vocabulary.</param>
     /// <param name="slice">The ids of this rank.</param>
@@ -27,20 +29,35 @@ internal sealed class ShardedLoss
     public ShardedLoss(Communicator shards, VocabularySlice slice, int tokens, double zLossCoefficient, Traffic exchange)
     {
         (_shards, _slice, _exchange) = (shards, slice, exchange);
-        _options = new PtxLossOptions { VocabularyStart = slice.Start, ZLossCoefficient = zLossCoefficient };
+        _shard = new PtxLossOptions { VocabularyStart = slice.Start };
+        _sum = new PtxLossOptions { ZLossCoefficient = zLossCoefficient };
         _logSumExp = new double[tokens];
         _largest = new double[tokens];
         _targetLogit = new double[tokens];
-        _tokenScale = new double[tokens];
+        _lossGradient = new double[tokens];
+        _logSumExpGradient = new double[tokens];
     }
 
     /// <summary>Adds the losses of the tokens whose target is in this rank's slice to <paramref name="sum"/>.</summary>
     public void Forward(Matrix logits, int[] targets, PtxLossAccumulator sum)
     {
         var outputs = new CrossEntropyOutputs { LogSumExp = _logSumExp, TargetLogit = _targetLogit };
-        CrossEntropy.Forward(logits.Span, targets, _slice.Length, outputs, _options);
+        CrossEntropy.Forward(logits.Span, targets, _slice.Length, outputs, _shard);
         ExchangeLogSumExp();
-        sum.Add(targets, _slice.Length, _logSumExp, _targetLogit, _options);
+        double loss = 0, squares = 0;
+        long count = 0;
+        for (int token = 0; token < targets.Length; token++)
+        {
+            // Of an ignored target too, which is negative, this is no id of the slice.
+            if ((uint)(targets[token] - _slice.Start) < (uint)_slice.Length)
+            {
+                loss += _logSumExp[token] - _targetLogit[token];
+                squares += _sum.ZLossCoefficient == 0 ? 0 : _logSumExp[token] * _logSumExp[token];
+                count++;
+            }
+        }
+
+        sum.Add(loss, count, squares, count, _sum);
     }
 
     /// <summary>Replaces the logits of the last <see cref="Forward"/> by their gradient.</summary>
@@ -49,8 +66,20 @@ internal sealed class ShardedLoss
     /// <param name="tokenScale">What each token counts: γ/N, where N counts the tokens of the whole step.</param>
     public void Backward(Matrix logits, int[] targets, double tokenScale)
     {
-        Array.Fill(_tokenScale, tokenScale);
-        CrossEntropy.Backward(logits.Span, targets, _slice.Length, _logSumExp, _tokenScale, logits.Span, _options);
+        Array.Fill(_lossGradient, tokenScale);
+        for (int token = 0; token < targets.Length; token++)
+        {
+            _logSumExpGradient[token] = tokenScale * (2 * _sum.ZLossCoefficient * _logSumExp[token]);
+        }
+
+        CrossEntropy.Backward(
+            logits.Span,
+            targets,
+            _slice.Length,
+            new CrossEntropyOutputs { LogSumExp = _logSumExp },
+            new CrossEntropyOutputGradients { Loss = _lossGradient, LogSumExp = _logSumExpGradient },
+            logits.Span,
+            _shard);
     }
 
     /// <summary>

@@ -38,8 +38,7 @@ internal sealed class FusedReader(Transformer transformer) : IPtxReader
             parameters.TokenEmbedding.Tensor,
             targets,
             ptxCoefficient,
-            transformer.HiddenGradient.Tensor,
-            sum.TokenEmbedding.Tensor,
+            new() { Hidden = transformer.HiddenGradient.Tensor, Weight = sum.TokenEmbedding.Tensor },
             Accumulate);
         transformer.Backward(parameters, sum);
         return loss;

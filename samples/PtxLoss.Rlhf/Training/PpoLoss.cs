@@ -14,7 +14,7 @@ internal sealed class PpoLoss(int rows)
     private readonly double[] _crossEntropy = new double[rows];
     private readonly double[] _logSumExp = new double[rows];
     private readonly double[] _entropy = new double[rows];
-    private readonly double[] _tokenScale = new double[rows];
+    private readonly double[] _lossGradient = new double[rows];
 
     /// <summary>Writes ∂L_rl/∂logits to <paramref name="gradient"/>; returns L_rl and the policy's mean entropy.</summary>
     public (double Loss, double Entropy) ComputeWithGradient(Matrix logits, Rollout rollout, double[] advantages, Matrix gradient)
@@ -36,10 +36,16 @@ internal sealed class PpoLoss(int rows)
             double clipped = Math.Clamp(ratio, 1 - Clip, 1 + Clip) * advantages[row];
             surrogate += Math.Min(free, clipped);
             entropy += _entropy[row];
-            _tokenScale[row] = free <= clipped ? free / rows : 0;
+            _lossGradient[row] = free <= clipped ? free / rows : 0;
         }
 
-        CrossEntropy.Backward(logits.Span, rollout.Sampled, vocabulary, _logSumExp, _tokenScale, gradient.Span);
+        CrossEntropy.Backward(
+            logits.Span,
+            rollout.Sampled,
+            vocabulary,
+            new CrossEntropyOutputs { LogSumExp = _logSumExp },
+            new CrossEntropyOutputGradients { Loss = _lossGradient },
+            gradient.Span);
         AddEntropyGradient(logits, gradient);
         return (-(surrogate + (EntropyBonus * entropy)) / rows, entropy / rows);
     }

@@ -6,13 +6,13 @@ using PtxLosses.Softmax;
 namespace PtxLosses.Batch;
 
 /// <summary>
-/// One visit to every row of a batch, whatever the call: it reduces the row to its log-sum-exp (or takes the one it is given),
-/// fills the outputs that are asked for, and turns the row into its gradient while it is still in cache. Its memory is
-/// validated and pinned; a null pointer means "not asked for".
+/// What is done with every row of a batch, whatever the call: it is reduced to its log-sum-exp (or its log-sum-exp is given), the
+/// outputs that are asked for are filled, and the row becomes its gradient while it is still in cache.
 /// </summary>
 /// <remarks>
-/// A row is reduced in segments, whose sums are put together in order, and differentiated in segments. So a long row can be shared
-/// among threads, and comes out the same if it is not.
+/// A row goes through <see cref="Begin"/>, <see cref="Reduce"/> for each of its segments, <see cref="End"/> with their states put
+/// together in order, and <see cref="Differentiate"/> for each segment: by one thread in <c>Visit</c>, or shared among threads.
+/// It comes out the same either way.
 /// </remarks>
 internal unsafe struct BatchPass<TLogit, TTarget>
     where TLogit : unmanaged
@@ -21,49 +21,59 @@ internal unsafe struct BatchPass<TLogit, TTarget>
     /// <summary>Logits per segment.</summary>
     public const int SegmentLength = 32 * SoftmaxKernel<TLogit>.BlockLength;
 
-    /// <summary>Beyond this, a row's runs would take too much of a thread's stack, and the kernel does without.</summary>
-    private const int MaxRuns = 1024;
-
     private readonly SoftmaxKernel<TLogit> _kernel;
-    private readonly LogitRows<TLogit> _logits;
-    private readonly TargetRows<TTarget> _targets;
+    private readonly BatchMemory<TLogit, TTarget> _memory;
     private readonly RowOptions _options;
+    private readonly ReduceOptions _reduceOptions;
+    private readonly GradientPlan _plan;
+    private readonly double _scale;
 
-    /// <summary>The log-sum-exp of each row, where it is known already.</summary>
-    public double* KnownLogSumExp;
-
-    public double* Loss;
-    public double* LogSumExp;
-    public double* TargetLogit;
-    public double* Entropy;
-    public int* ArgMax;
-
-    /// <summary>How often each token counts, one of both or neither. Those that count 0 times are treated as ignored.</summary>
-    public float* TokenWeights;
-    public double* TokenScale;
-
-    /// <summary>∂(what is differentiated) / ∂(the loss of a token that counts once).</summary>
-    public double Scale;
-
-    private LogitRows<TLogit> _gradient;
-    private bool _streams;
-
-    public BatchPass(SoftmaxKernel<TLogit> kernel, in LogitRows<TLogit> logits, in TargetRows<TTarget> targets, RowOptions options)
+    /// <param name="kernel">The arithmetic.</param>
+    /// <param name="memory">What is read and written.</param>
+    /// <param name="options">What is asked of each row.</param>
+    /// <param name="scale">∂(what is differentiated) / ∂(the loss of a token that counts once).</param>
+    public BatchPass(SoftmaxKernel<TLogit> kernel, in BatchMemory<TLogit, TTarget> memory, in RowOptions options, double scale)
     {
         _kernel = kernel;
-        _logits = logits;
-        _targets = targets;
+        _memory = memory;
         _options = options;
-        Scale = 1;
+        _scale = scale;
+        _reduceOptions = new(
+            (memory.Entropy != null ? RowStatistics.Entropy : RowStatistics.None)
+                | (memory.ArgMax != null ? RowStatistics.ArgMax : RowStatistics.None)
+                | (options.LabelSmoothing != 0 ? RowStatistics.Mean : RowStatistics.None),
+            options.Transform);
+        if (memory.WantsGradient)
+        {
+            _plan = kernel.Plan(new(
+                VocabularySize,
+                SegmentLength,
+                IsReduced: memory.KnownLogSumExp == null,
+                NeedsLogits: options.Transform.HasCap || memory.EntropyGradient != null,
+                options.Accumulates,
+                ExceedsCaches: memory.Gradient.ExceedsCachesBeside(in memory.Logits)));
+        }
     }
 
-    public readonly long Tokens => _targets.Count;
+    public readonly long Tokens => _memory.Targets.Count;
 
-    public readonly int VocabularySize => _logits.VocabularySize;
+    public readonly int VocabularySize => _memory.Logits.VocabularySize;
 
-    public bool WantsGradient { get; private set; }
+    public readonly bool WantsGradient => _memory.WantsGradient;
 
-    /// <summary>What is known of a row between its two looks.</summary>
+    public readonly int MaxDegreeOfParallelism => _options.MaxDegreeOfParallelism;
+
+    public readonly int SegmentsPerRow => Segments.Count(VocabularySize, SegmentLength);
+
+    /// <summary>The runs that the reduction of a row leaves to its gradient, or 0.</summary>
+    public readonly int RunsPerRow => SegmentsPerRow * _plan.RunsPerSegment;
+
+    /// <summary>
+    /// Whether rows must be read before they are differentiated: for their sums, or for how many logits are not −inf.
+    /// </summary>
+    public readonly bool NeedsReduction => _memory.KnownLogSumExp == null || _options.LabelSmoothing != 0;
+
+    /// <summary>What is known of a row between its reduction and its gradient.</summary>
     public struct Row
     {
         public bool IsIgnored;
@@ -72,11 +82,16 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         public int Target;
         public double Weight;
 
-        /// <summary>x'_y, or 0 without one.</summary>
+        /// <summary>z_y, or 0 without one.</summary>
         public double TargetLogit;
+
+        /// <summary>cap'(x_y).</summary>
+        public double TargetSlope;
         public double LogSumExp;
 
-        /// <summary>softmax is exp(x' − Reference) / Sum: of the log-sum-exp alone, little is left where the logits are huge.</summary>
+        /// <summary>
+        /// softmax is exp(z − Reference) / Sum: of the log-sum-exp alone, little is left where the logits are huge.
+        /// </summary>
         public double Reference;
         public double Sum;
         public double Loss;
@@ -85,99 +100,45 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         public double SmoothedPart;
     }
 
-    /// <summary>Whether rows must be read before they are differentiated: for their sums, or for how many logits are not −inf.</summary>
-    public readonly bool NeedsReduction => KnownLogSumExp == null || _options.LabelSmoothing != 0;
-
-    public readonly int SegmentsPerRow => Segments.Count(VocabularySize, SegmentLength);
-
-    /// <summary>The runs that <see cref="Reduce"/> leaves to <see cref="Differentiate"/> per row, or 0.</summary>
-    public readonly int RunsPerRow
-    {
-        get
-        {
-            int runs = SegmentsPerRow * RunsPerSegment;
-            bool leavesRuns = WantsGradient && KnownLogSumExp == null && _kernel.LeavesRuns;
-            return leavesRuns && VocabularySize > DoubleRows.MaxShortLength && runs <= MaxRuns ? runs : 0;
-        }
-    }
-
-    private readonly int RunsPerSegment => SoftmaxKernel<TLogit>.MaxRuns(Math.Min(SegmentLength, VocabularySize));
-
-    /// <summary>Whether exponentials may wait where the gradient goes: no earlier gradient is there, and no slope needs the logits.</summary>
-    private readonly bool CanScale => !_options.Accumulates && _options.SoftCap == 0;
-
-    private readonly GradientPlan Look
-        => _streams ? GradientPlan.Streams
-            : CanScale && RunsPerRow > 0 && _kernel.LeavesExponentials ? GradientPlan.Scales
-            : GradientPlan.Recomputes;
-
-    /// <summary>Asks for the gradient.</summary>
-    public void WriteGradientTo(in LogitRows<TLogit> gradient)
-    {
-        WantsGradient = true;
-        _gradient = gradient;
-        _streams = CanScale && gradient.StreamsBeside(in _logits);
-    }
-
     /// <summary>
-    /// Visits so many rows from <paramref name="first"/> on. Visits of different rows are independent, and a row comes out the same
-    /// whatever rows it is visited with.
+    /// Visits so many rows from <paramref name="first"/> on. Visits of different rows are independent, and a row comes out the
+    /// same whatever rows it is visited with.
     /// </summary>
     /// <param name="first">The first token.</param>
     /// <param name="count">How many.</param>
     /// <param name="losses">Receives the losses of each, 0 if it is ignored; or empty.</param>
-    /// <param name="sharesMemory">
-    /// Whether other threads visit rows meanwhile, so that the memory is what all wait for. Then a gradient that is written past
-    /// the caches is written beside the first look at the next row; one thread alone is faster with one thing at a time.
-    /// </param>
     /// <returns>Their sum.</returns>
-    public readonly TokenLosses Visit(long first, long count, Span<TokenLosses> losses, bool sharesMemory)
-    {
-        int runs = RunsPerRow;
-        return runs == 0
-            ? Visit(first, count, losses, [], [])
-            : VisitLeavingRuns(first, count, losses, runs, sharesMemory && _streams && _kernel.StreamsBeside ? runs : 0);
-    }
+    public readonly TokenLosses Visit(long first, long count, Span<TokenLosses> losses)
+        => RunsPerRow == 0 ? Visit(first, count, losses, []) : VisitWithRuns(first, count, losses);
 
     [SkipLocalsInit]
-    private readonly TokenLosses VisitLeavingRuns(long first, long count, Span<TokenLosses> losses, int runs, int runsOfPrevious)
-        => Visit(first, count, losses, stackalloc Run[runs], stackalloc Run[runsOfPrevious]);
+    private readonly TokenLosses VisitWithRuns(long first, long count, Span<TokenLosses> losses)
+        => Visit(first, count, losses, stackalloc Run[RunsPerRow]);
 
     [MethodImpl(Jit.HotLoop)]
-    private readonly TokenLosses Visit(long first, long count, Span<TokenLosses> losses, Span<Run> runs, Span<Run> runsOfPrevious)
+    private readonly TokenLosses Visit(long first, long count, Span<TokenLosses> losses, Span<Run> runs)
     {
         TokenLosses sum = default;
-        Row previous = default;
-        long previousToken = -1;
+        int segments = SegmentsPerRow;
         for (long i = 0; i < count; i++)
         {
             long token = first + i;
             Begin(token, out Row row);
             if (!row.IsIgnored && NeedsReduction)
             {
-                if (previousToken < 0)
+                Reduce(token, segment: 0, runs, out LogSumExpState state);
+                for (int segment = 1; segment < segments; segment++)
                 {
-                    ReduceRow(token, runs, out LogSumExpState sums);
-                    End(token, ref row, in sums);
+                    Reduce(token, segment, runs, out LogSumExpState next);
+                    state.Append(next, segment * SegmentLength);
                 }
-                else
-                {
-                    ReduceRowBeside(token, runs, previousToken, in previous, runsOfPrevious, out LogSumExpState sums);
-                    End(token, ref row, in sums);
-                }
+
+                End(token, ref row, in state);
             }
 
-            if (!runsOfPrevious.IsEmpty && !row.IsIgnored)
+            for (int segment = 0; WantsGradient && segment < segments; segment++)
             {
-                previous = row;
-                previousToken = token;
-                Span<Run> swap = runs;
-                runs = runsOfPrevious;
-                runsOfPrevious = swap;
-            }
-            else if (WantsGradient)
-            {
-                DifferentiateRow(token, in row, runs);
+                Differentiate(token, segment, in row, runs);
             }
 
             TokenLosses lossesOfToken = LossesOf(in row);
@@ -188,11 +149,6 @@ internal unsafe struct BatchPass<TLogit, TTarget>
             }
         }
 
-        if (previousToken >= 0)
-        {
-            DifferentiateRow(previousToken, in previous, runsOfPrevious);
-        }
-
         Fence();
         return sum;
     }
@@ -200,47 +156,23 @@ internal unsafe struct BatchPass<TLogit, TTarget>
     /// <summary>Whoever is told that the gradient is there must find it there.</summary>
     public readonly void Fence()
     {
-        if (_streams)
+        if (_plan.Method == GradientMethod.NonTemporal)
         {
             Thread.MemoryBarrier();
         }
     }
 
-    private readonly void ReduceRow(long token, Span<Run> runs, out LogSumExpState sums)
-    {
-        int segments = SegmentsPerRow;
-        Reduce(token, segment: 0, runs, beside: default, out sums);
-        for (int segment = 1; segment < segments; segment++)
-        {
-            Reduce(token, segment, runs, beside: default, out LogSumExpState next);
-            sums.Append(next, segment * SegmentLength);
-        }
-    }
-
-    /// <summary>As <see cref="ReduceRow"/>, writing the gradient of another row meanwhile.</summary>
-    private readonly void ReduceRowBeside(
-        long token, Span<Run> runs, long otherToken, in Row other, Span<Run> runsOfOther, out LogSumExpState sums)
-    {
-        int segments = SegmentsPerRow;
-        Reduce(token, segment: 0, runs, WriteOf(otherToken, 0, in other, runsOfOther), out sums);
-        for (int segment = 1; segment < segments; segment++)
-        {
-            Reduce(token, segment, runs, WriteOf(otherToken, segment, in other, runsOfOther), out LogSumExpState next);
-            sums.Append(next, segment * SegmentLength);
-        }
-
-        WriteTarget(otherToken, in other, earlier: 0);
-    }
-
     /// <summary>Looks the target up, before a gradient in place overwrites its logit.</summary>
     public readonly void Begin(long token, out Row row)
     {
-        row.IsIgnored = !_targets.Counts(token, out long target);
-        row.Weight = row.IsIgnored ? 0 : WeightOf(token);
-        row.IsIgnored |= row.Weight == 0;
+        row.IsIgnored = !_memory.Targets.Counts(token, out long target);
+        row.Weight = row.IsIgnored ? 0 : _memory.TokenWeights == null ? 1 : _memory.TokenWeights[_memory.Targets.PositionOf(token)];
+        row.IsIgnored |= row.Weight == 0 || (_memory.KnownLogSumExp != null && KnownGradients(token).AreZero);
         row.Target = row.IsIgnored ? -1 : _options.PlaceOf(target, VocabularySize);
-        row.TargetLogit = row.Target < 0 ? 0 : _options.Capped(LogitConvert.ToDouble(_logits[token][row.Target]));
-        row.LogSumExp = row.Reference = row.IsIgnored || KnownLogSumExp == null ? 0 : KnownLogSumExp[token];
+        double logit = row.Target < 0 ? 0 : LogitConvert.ToDouble(_memory.Logits[token][row.Target]);
+        row.TargetLogit = _options.Transform.Of(logit);
+        row.TargetSlope = _memory.WantsGradient ? _options.Transform.CapSlope(logit) : 1;
+        row.LogSumExp = row.Reference = row.IsIgnored || _memory.KnownLogSumExp == null ? 0 : _memory.KnownLogSumExp[token];
         row.Sum = 1;
         row.Loss = 0;
         row.SmoothedPart = 0;
@@ -250,112 +182,109 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         }
     }
 
-    public readonly void Reduce(
-        long token, int segment, Span<Run> runs, in GradientRequest<TLogit> beside, out LogSumExpState sums)
+    public readonly void Reduce(long token, int segment, Span<Run> runs, out LogSumExpState state)
     {
-        Span<TLogit> logits = Segments.Slice(_logits[token], segment, SegmentLength);
-        if (KnownLogSumExp != null)
+        Span<TLogit> logits = Segments.Slice(_memory.Logits[token], segment, SegmentLength);
+        if (_memory.KnownLogSumExp != null)
         {
-            LogSumExpState.Start(out sums, reference: 0);
-            sums.Unmasked = logits.Length - LogitConvert.CountMasked<TLogit>(logits);
+            LogSumExpState.Start(out state, reference: 0);
+            state.Unmasked = logits.Length - LogitConvert.CountMasked<TLogit>(logits);
             return;
         }
 
-        RowStatistics details = (Entropy != null ? RowStatistics.Entropy : RowStatistics.None)
-            | (ArgMax != null ? RowStatistics.ArgMax : RowStatistics.None)
-            | (_options.LabelSmoothing != 0 ? RowStatistics.Total : RowStatistics.None);
-        var question = new ReduceOptions(details, _options.SoftCap);
-        Span<TLogit> kept = Look == GradientPlan.Scales ? Segments.Slice(_gradient[token], segment, SegmentLength) : default;
-        _kernel.Reduce(logits, question, kept, RunsOf(segment, runs), in beside, out sums);
+        Span<TLogit> exponentials = _plan.Method == GradientMethod.ScaleStored
+            ? Segments.Slice(_memory.Gradient[token], segment, SegmentLength)
+            : default;
+        _kernel.Reduce(logits, _reduceOptions, RunsOf(segment, runs), exponentials, out state);
     }
 
-    public readonly void End(long token, ref Row row, in LogSumExpState sums)
+    public readonly void End(long token, ref Row row, in LogSumExpState state)
     {
-        row.SmoothedPart = _options.LabelSmoothing == 0 ? 0 : _options.LabelSmoothing / sums.Unmasked;
-        if (KnownLogSumExp != null)
+        row.SmoothedPart = _options.LabelSmoothing == 0 ? 0 : _options.LabelSmoothing / state.Unmasked;
+        if (_memory.KnownLogSumExp != null)
         {
             return;
         }
 
-        row.LogSumExp = sums.LogSumExp;
-        row.Reference = sums.Reference;
-        row.Sum = sums.Sum;
-        row.Loss = _options.Loss(row.LogSumExp, row.TargetLogit, in sums);
-        Record(token, in row, Entropy != null ? Math.Min(sums.Entropy, Math.Log(VocabularySize)) : 0, (int)_options.VocabularyStart + sums.ArgMax);
+        row.LogSumExp = state.LogSumExp;
+        row.Reference = state.Reference;
+        row.Sum = state.Sum;
+        row.Loss = TokenLoss.Of(_options.LabelSmoothing, row.LogSumExp, row.TargetLogit, in state);
+        double entropy = _memory.Entropy != null ? Math.Min(state.Entropy, Math.Log(VocabularySize)) : 0;
+        Record(token, in row, entropy, (int)_options.VocabularyStart + state.ArgMax);
     }
 
     public readonly void Differentiate(long token, int segment, in Row row, Span<Run> runs)
     {
+        Span<TLogit> gradient = Segments.Slice(_memory.Gradient[token], segment, SegmentLength);
         if (row.IsIgnored)
         {
             if (!_options.Accumulates)
             {
-                Segments.Slice(_gradient[token], segment, SegmentLength).Clear();
+                gradient.Clear();
             }
 
             return;
         }
 
+        TokenGradients by = GradientsOf(token, in row);
+        double entropy = by.Entropy == 0 ? 0 : _memory.KnownEntropy[token], logitScale = _options.Transform.Scale;
         bool hasTarget = row.Target >= 0 && row.Target / SegmentLength == segment;
-        double earlier = hasTarget && _options.Accumulates ? LogitConvert.ToDouble(_gradient[token][row.Target]) : 0;
-        _kernel.Write(WriteOf(token, segment, in row, runs));
-        if (hasTarget)
-        {
-            WriteTarget(token, in row, earlier);
-        }
-    }
+        double earlier = hasTarget && _options.Accumulates ? LogitConvert.ToDouble(_memory.Gradient[token][row.Target]) : 0;
 
-    private readonly void DifferentiateRow(long token, in Row row, Span<Run> runs)
-    {
-        int segments = SegmentsPerRow;
-        for (int segment = 0; segment < segments; segment++)
+        // B goes with a log-sum-exp that is known: it is the reference then, and S is 1.
+        _kernel.WriteGradient(new()
         {
-            Differentiate(token, segment, in row, runs);
-        }
-    }
-
-    private readonly GradientRequest<TLogit> WriteOf(long token, int segment, in Row row, Span<Run> runs)
-        => new()
-        {
-            Row = Segments.Slice(_logits[token], segment, SegmentLength),
-            Gradient = Segments.Slice(_gradient[token], segment, SegmentLength),
+            Row = Segments.Slice(_memory.Logits[token], segment, SegmentLength),
+            Gradient = gradient,
             Reference = row.Reference,
-            SoftmaxScale = Scale * row.Weight * _options.LogSumExpSlope(row.LogSumExp) / row.Sum,
-            Uniform = Scale * row.Weight * row.SmoothedPart,
-            SoftCap = _options.SoftCap,
+            Factor = by.A(entropy) * logitScale / row.Sum,
+            EntropyFactor = by.Entropy * logitScale,
+            Uniform = by.U(row.SmoothedPart) * logitScale,
+            Transform = _options.Transform,
             Accumulates = _options.Accumulates,
             Runs = RunsOf(segment, runs),
-            Look = Look,
-        };
-
-    /// <summary>p − 1 in double and rounded once: a rounded p has lost what is left of it where the model is sure.</summary>
-    private readonly void WriteTarget(long token, in Row row, double earlier)
-    {
-        double softmax = _options.LogSumExpSlope(row.LogSumExp) * Math.Exp(row.TargetLogit - row.Reference) / row.Sum;
-        double wanted = 1 - _options.LabelSmoothing + (double.IsNegativeInfinity(row.TargetLogit) ? 0 : row.SmoothedPart);
-        double added = Scale * row.Weight * (softmax - wanted) * _options.Slope(row.TargetLogit);
-        _gradient[token][row.Target] = LogitConvert.FromDouble<TLogit>(_options.Accumulates ? earlier + added : added);
+            Method = _plan.Method,
+        });
+        if (hasTarget)
+        {
+            double softmax = Math.Exp(row.TargetLogit - row.Reference) / row.Sum;
+            double smoothedPart = double.IsNegativeInfinity(row.TargetLogit) ? 0 : row.SmoothedPart;
+            double added = by.OfTarget(softmax, row.TargetLogit - row.LogSumExp, entropy, _options.LabelSmoothing, smoothedPart)
+                * row.TargetSlope * logitScale;
+            _memory.Gradient[token][row.Target] = LogitConvert.FromDouble<TLogit>(_options.Accumulates ? earlier + added : added);
+        }
     }
 
-    /// <summary>How often a token counts that is not ignored.</summary>
-    private readonly double WeightOf(long token)
-        => TokenWeights != null ? TokenWeights[_targets.PositionOf(token)] : TokenScale != null ? TokenScale[token] : 1;
-
     public readonly TokenLosses LossesOf(in Row row)
-        => row.IsIgnored ? default : _options.Weighted(row.Weight, row.Loss, row.LogSumExp);
+        => row.IsIgnored
+            ? default
+            : new(row.Weight * row.Loss, _options.ZLossCoefficient == 0 ? 0 : row.Weight * row.LogSumExp * row.LogSumExp);
+
+    private readonly TokenGradients GradientsOf(long token, in Row row)
+        => _memory.KnownLogSumExp == null
+            ? TokenGradients.OfLoss(_scale * row.Weight, _options.ZLossCoefficient, row.LogSumExp)
+            : KnownGradients(token);
+
+    private readonly TokenGradients KnownGradients(long token)
+    {
+        return new(Of(_memory.LossGradient), Of(_memory.LogSumExpGradient), Of(_memory.EntropyGradient));
+
+        double Of(double* gradients) => gradients == null ? 0 : gradients[token];
+    }
 
     private readonly Span<Run> RunsOf(int segment, Span<Run> runs)
-        => runs.IsEmpty ? default : Segments.Slice(runs, segment, RunsPerSegment);
+        => runs.IsEmpty ? default : Segments.Slice(runs, segment, _plan.RunsPerSegment);
 
     private readonly void Record(long token, in Row row, double entropy, int argMax)
     {
-        Set(Loss, row.Loss);
-        Set(LogSumExp, row.LogSumExp);
-        Set(TargetLogit, row.TargetLogit);
-        Set(Entropy, entropy);
-        if (ArgMax != null)
+        Set(_memory.Loss, row.Loss);
+        Set(_memory.LogSumExp, row.LogSumExp);
+        Set(_memory.TargetLogit, row.TargetLogit);
+        Set(_memory.Entropy, entropy);
+        if (_memory.ArgMax != null)
         {
-            ArgMax[token] = argMax;
+            _memory.ArgMax[token] = argMax;
         }
 
         void Set(double* output, double value)

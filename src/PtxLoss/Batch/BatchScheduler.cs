@@ -21,12 +21,12 @@ internal static class BatchScheduler
     private const int RowsAtATime = 16;
 
     /// <summary>Visits all rows and returns the sums of their losses.</summary>
-    public static TokenLosses Run<TLogit, TTarget>(in BatchPass<TLogit, TTarget> pass, int maxDegreeOfParallelism)
+    public static TokenLosses Run<TLogit, TTarget>(in BatchPass<TLogit, TTarget> pass)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         long logits = pass.Tokens * pass.VocabularySize;
-        long threads = Math.Min(ParallelLoop.Threads(maxDegreeOfParallelism), logits / LogitsPerThread);
+        long threads = Math.Min(ParallelLoop.Threads(pass.MaxDegreeOfParallelism), logits / LogitsPerThread);
         if (threads <= 1 || pass.Tokens > Array.MaxLength)
         {
             return RunHere(pass);
@@ -40,7 +40,7 @@ internal static class BatchScheduler
     private static TokenLosses RunHere<TLogit, TTarget>(in BatchPass<TLogit, TTarget> pass)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => pass.Visit(0, pass.Tokens, [], sharesMemory: false);
+        => pass.Visit(0, pass.Tokens, []);
 
     /// <summary>Threads take rows, several at a time.</summary>
     private static TokenLosses RunRows<TLogit, TTarget>(BatchPass<TLogit, TTarget> pass, int threads)
@@ -53,7 +53,7 @@ internal static class BatchScheduler
         {
             int first = (int)(chunk * rows);
             int count = (int)Math.Min(rows, losses.Length - first);
-            pass.Visit(first, count, losses.AsSpan(first, count), sharesMemory: true);
+            pass.Visit(first, count, losses.AsSpan(first, count));
         });
 
         return Sum(losses);
@@ -66,7 +66,7 @@ internal static class BatchScheduler
     {
         int segments = pass.SegmentsPerRow, runs = pass.RunsPerRow;
         var rows = new BatchPass<TLogit, TTarget>.Row[pass.Tokens];
-        var sums = new LogSumExpState[pass.Tokens * segments];
+        var states = new LogSumExpState[pass.Tokens * segments];
         var runsOfRows = new Run[pass.Tokens * runs];
         for (int token = 0; token < rows.Length; token++)
         {
@@ -77,12 +77,12 @@ internal static class BatchScheduler
 
         if (pass.NeedsReduction)
         {
-            ParallelLoop.Run(sums.Length, threads, i =>
+            ParallelLoop.Run(states.Length, threads, i =>
             {
                 int token = (int)(i / segments);
                 if (!rows[token].IsIgnored)
                 {
-                    pass.Reduce(token, (int)(i % segments), RunsOf(token), default, out sums[i]);
+                    pass.Reduce(token, (int)(i % segments), RunsOf(token), out states[i]);
                 }
             });
 
@@ -90,14 +90,14 @@ internal static class BatchScheduler
             {
                 if (!rows[token].IsIgnored)
                 {
-                    pass.End(token, ref rows[token], Append(sums.AsSpan(token * segments, segments)));
+                    pass.End(token, ref rows[token], Append(states.AsSpan(token * segments, segments)));
                 }
             }
         }
 
         if (pass.WantsGradient)
         {
-            ParallelLoop.Run(sums.Length, threads, i =>
+            ParallelLoop.Run(states.Length, threads, i =>
             {
                 int token = (int)(i / segments);
                 pass.Differentiate(token, (int)(i % segments), rows[token], RunsOf(token));

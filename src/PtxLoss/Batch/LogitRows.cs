@@ -2,7 +2,9 @@ using PtxLosses.Common;
 
 namespace PtxLosses.Batch;
 
-/// <summary>Pinned rows of logits or of their gradients: <see cref="VocabularySize"/> values next to each other per token.</summary>
+/// <summary>
+/// Pinned rows of logits or of their gradients: <see cref="VocabularySize"/> values next to each other per token.
+/// </summary>
 internal readonly unsafe struct LogitRows<TLogit>
     where TLogit : unmanaged
 {
@@ -59,7 +61,7 @@ internal readonly unsafe struct LogitRows<TLogit>
     /// then, and are larger than the caches, so that nothing of them would be there when they are read. Non-temporal stores must
     /// be aligned.
     /// </summary>
-    public bool StreamsBeside(in LogitRows<TLogit> logits)
+    public bool ExceedsCachesBeside(in LogitRows<TLogit> logits)
         => _start != logits._start
             && _offsets.Count * VocabularySize * sizeof(TLogit) > LargerThanCaches
             && (nint)_start % sizeof(TLogit) == 0;

@@ -47,7 +47,9 @@ internal readonly unsafe struct TargetRows<TTarget>
     /// <summary>The target at a position.</summary>
     public TTarget this[long position] => _start[_offsets.Of(position)];
 
-    /// <summary>The position of the target, and of the weight, that the row of a token predicts; −1 if it predicts none.</summary>
+    /// <summary>
+    /// The position of the target, and of the weight, that the row of a token predicts; −1 if it predicts none.
+    /// </summary>
     public long PositionOf(long token)
         => _shiftedLength == 0 ? token : (token + 1) % _shiftedLength == 0 ? -1 : token + 1;
 
@@ -57,34 +59,5 @@ internal readonly unsafe struct TargetRows<TTarget>
         long position = PositionOf(token);
         target = position < 0 ? -1 : long.CreateSaturating(this[position]);
         return position >= 0 && target != IgnoreIndex;
-    }
-
-    /// <summary>How many tokens count.</summary>
-    public long CountTokens()
-    {
-        long counted = 0;
-        for (long token = 0; token < Count; token++)
-        {
-            counted += Counts(token, out _) ? 1 : 0;
-        }
-
-        return counted;
-    }
-
-    /// <summary>Σ w over the tokens that count, of a weight per position; how many they are if there are no weights.</summary>
-    public double SumWeights(ReadOnlySpan<float> weights)
-    {
-        if (weights.IsEmpty)
-        {
-            return CountTokens();
-        }
-
-        double sum = 0;
-        for (long token = 0; token < Count; token++)
-        {
-            sum += Counts(token, out _) ? weights[(int)PositionOf(token)] : 0;
-        }
-
-        return sum;
     }
 }

@@ -21,6 +21,26 @@ internal static class Shapes
         return Join(indices);
     }
 
+    /// <summary>Checks that elements of the last dimension are next to each other.</summary>
+    public static void CheckDense(ReadOnlySpan<nint> lengths, ReadOnlySpan<nint> strides, string name, string last)
+    {
+        if (lengths[^1] > 1 && strides[^1] != 1)
+        {
+            throw new ArgumentException($"{name} has the strides {Format(strides)}; in {last} the stride must be 1.", name);
+        }
+    }
+
+    public static void CheckSame(ReadOnlySpan<nint> shape, ReadOnlySpan<nint> needed, string name, string of)
+    {
+        if (!shape.SequenceEqual(needed))
+        {
+            throw new ArgumentException($"{name} has the shape {Format(shape)}, but {of} has {Format(needed)}.", name);
+        }
+    }
+
+    public static ArgumentException WrongLength(long length, long tokens, string name)
+        => new(FormattableString.Invariant($"{name} has length {length}, but needs {tokens} values, one per target, or to be empty."), name);
+
     private static string Join(ReadOnlySpan<nint> numbers)
         => string.Join(", ", numbers.ToArray().Select(number => number.ToString(CultureInfo.InvariantCulture)));
 }

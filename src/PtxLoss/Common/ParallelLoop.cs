@@ -1,8 +1,8 @@
 namespace PtxLosses.Common;
 
 /// <summary>
-/// A loop whose items the calling thread and threads of the pool take one after the other. <see cref="Parallel"/> does the same and
-/// more, but waits at the end even for threads that came too late to get an item: on a few long rows that is a third of the
+/// A loop whose items the calling thread and threads of the pool take one after the other. <see cref="Parallel"/> does the same
+/// and more, but waits at the end even for threads that came too late to get an item: on a few long rows that is a third of the
 /// time. The body must not throw.
 /// </summary>
 internal sealed class ParallelLoop : IThreadPoolWorkItem
@@ -23,12 +23,15 @@ internal sealed class ParallelLoop : IThreadPoolWorkItem
     public static int Threads(int maxDegreeOfParallelism)
         => maxDegreeOfParallelism < 0 ? Environment.ProcessorCount : Math.Min(Environment.ProcessorCount, maxDegreeOfParallelism);
 
-    /// <summary>Runs body(0) … body(count − 1) on up to <paramref name="threads"/> threads and returns when all have ended.</summary>
+    /// <summary>
+    /// Runs body(0) … body(count − 1) on up to <paramref name="threads"/> threads and returns when all have ended.
+    /// </summary>
     public static void Run(long count, int threads, Action<long> body) => Run(count, threads, (item, _) => body(item));
 
     /// <summary>
-    /// The same; the body is also told which of the threads it runs on, from 0 on. <see cref="Thread.Interrupt"/> does not end it, for
-    /// the other threads would go on in memory that the caller gives back: the calling thread is interrupted at its next wait.
+    /// The same; the body is also told which of the threads it runs on, from 0 on. <see cref="Thread.Interrupt"/> does not end
+    /// it, for the other threads would go on in memory that the caller gives back: the calling thread is interrupted at its next
+    /// wait.
     /// </summary>
     public static void Run(long count, int threads, Action<long, int> body)
     {

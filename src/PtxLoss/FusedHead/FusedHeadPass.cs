@@ -1,7 +1,6 @@
 using System.Numerics;
 using System.Numerics.Tensors;
 using PtxLosses.Batch;
-using PtxLosses.Calls;
 using PtxLosses.Common;
 using PtxLosses.Gemm;
 using PtxLosses.Softmax;
@@ -9,9 +8,10 @@ using PtxLosses.Softmax;
 namespace PtxLosses.FusedHead;
 
 /// <summary>
-/// The loss of logits = hidden · weightᵀ + bias, and its gradients, for as many tokens at a time as there is room for logits: these are
-/// computed, turned into their own gradient in place by the pass that every call takes, and multiplied with weight and hidden
-/// states. Tokens that count nowhere are left out before anything is multiplied. All memory is pinned, and its shapes are checked.
+/// The loss of logits = hidden · weightᵀ + bias, and its gradients, for as many tokens at a time as there is room for logits:
+/// these are computed, turned into their own gradient in place by the pass that every call takes, and multiplied with weight and
+/// hidden states. Tokens that count nowhere are left out before anything is multiplied. All memory is pinned, and its shapes are
+/// checked.
 /// </summary>
 internal sealed unsafe class FusedHeadPass<TTarget>
     where TTarget : unmanaged, IBinaryInteger<TTarget>
@@ -42,46 +42,19 @@ internal sealed unsafe class FusedHeadPass<TTarget>
     /// <summary>Like <see cref="Bias"/>.</summary>
     public required float* BiasGradient { get; init; }
 
-    public required PtxLossOptions Options { get; init; }
+    public required RowOptions Options { get; init; }
 
     /// <summary>∂(what is differentiated) / ∂(the loss of a token that counts once).</summary>
     public required double Scale { get; init; }
 
     private int VocabularySize => (int)Weight.Rows;
 
-    /// <summary>Checks that what is written has no element in common with anything else: the caller does so before <see cref="Run"/>.</summary>
-    public void CheckMemory()
-    {
-        ReadOnlySpan<(MatrixView Matrix, string Name)> all =
-        [
-            (HiddenGradient, "hiddenGradient"),
-            (WeightGradient, "weightGradient"),
-            (Row(BiasGradient, VocabularySize), "biasGradient"),
-            (Hidden, "hidden"),
-            (Weight, "weight"),
-            (Row(Bias, VocabularySize), "bias"),
-            (Row(TokenWeights, Targets.Count), "options.TokenWeights"),
-        ];
-        const int outputs = 3;
-        for (int i = 0; i < outputs; i++)
-        {
-            (MatrixView output, string name) = all[i];
-            Arguments.CheckDisjoint(output.Memory, Targets.Memory, name, "targets");
-            foreach ((MatrixView other, string otherName) in all[(i + 1)..])
-            {
-                Arguments.CheckDisjoint(output.Overlaps(in other), name, otherName);
-            }
-        }
-
-        static MatrixView Row(float* start, long length) => new(start, start == null ? 0 : 1, length, length);
-    }
-
     /// <summary>Computes the sums of the losses, and the gradients.</summary>
     public TokenLosses Run(HeadScratch scratch)
     {
         TokenLosses sums = default;
         long next = 0;
-        bool adds = Options.AccumulateGradient;
+        bool adds = Options.Accumulates;
         int count;
         while ((count = Gather(ref next, scratch)) > 0)
         {
@@ -103,8 +76,8 @@ internal sealed unsafe class FusedHeadPass<TTarget>
     }
 
     /// <summary>
-    /// Copies the hidden states of the next tokens that count, as many as there is room for. One thread does: a state is copied once
-    /// and then multiplied with the whole vocabulary.
+    /// Copies the hidden states of the next tokens that count, as many as there is room for. One thread does: a state is copied
+    /// once and then multiplied with the whole vocabulary.
     /// </summary>
     private int Gather(ref long next, HeadScratch scratch)
     {
@@ -119,7 +92,7 @@ internal sealed unsafe class FusedHeadPass<TTarget>
                 (scratch.Tokens[count], scratch.Targets[count], scratch.Weights[count]) = (next, target, weight);
                 count++;
             }
-            else if (!HiddenGradient.IsEmpty && !Options.AccumulateGradient)
+            else if (!HiddenGradient.IsEmpty && !Options.Accumulates)
             {
                 HiddenGradient.Row(next).Clear();
             }
@@ -142,19 +115,17 @@ internal sealed unsafe class FusedHeadPass<TTarget>
     private TokenLosses Reduce(in MatrixView logits, HeadScratch scratch)
     {
         var rows = new LogitRows<float>(logits.Start, new RowLayout(logits.Rows, logits.RowStride), VocabularySize);
-        var targets = new TargetRows<long>(scratch.Targets, logits.Rows, ignoreIndex: null);
-        var options = new RowOptions(Options) { Accumulates = false };
-        var pass = new BatchPass<float, long>(SoftmaxKernels.For<float>(logits: default), in rows, in targets, options)
+        var memory = new BatchMemory<float, long>
         {
+            Logits = rows,
+            Targets = new(scratch.Targets, logits.Rows, ignoreIndex: null),
             TokenWeights = TokenWeights == null ? null : scratch.Weights,
-            Scale = Scale,
+            Gradient = rows,
+            WantsGradient = !HiddenGradient.IsEmpty || !WeightGradient.IsEmpty || BiasGradient != null,
         };
-        if (!HiddenGradient.IsEmpty || !WeightGradient.IsEmpty || BiasGradient != null)
-        {
-            pass.WriteGradientTo(in rows);
-        }
-
-        return BatchScheduler.Run(pass, Options.MaxDegreeOfParallelism);
+        SoftmaxKernel<float> kernel = SoftmaxKernels.For<float>(logits: default);
+        var pass = new BatchPass<float, long>(kernel, in memory, Options with { Accumulates = false }, Scale);
+        return BatchScheduler.Run(in pass);
     }
 
     private void Differentiate(in MatrixView logitsGradient, in MatrixView hidden, bool adds, HeadScratch scratch)
@@ -165,7 +136,7 @@ internal sealed unsafe class FusedHeadPass<TTarget>
             Sgemm.Multiply(logitsGradient, Weight, gradient, adds: false, scratch.Threads, scratch.Panels);
             for (int i = 0; i < gradient.Rows; i++)
             {
-                Add(gradient.Row(i), HiddenGradient.Row(scratch.Tokens[i]), Options.AccumulateGradient);
+                Add(gradient.Row(i), HiddenGradient.Row(scratch.Tokens[i]), Options.Accumulates);
             }
         }
 

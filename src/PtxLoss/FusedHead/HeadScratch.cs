@@ -6,7 +6,7 @@ using PtxLosses.Gemm;
 namespace PtxLosses.FusedHead;
 
 /// <summary>
-/// The working memory of a fused head, within <see cref="PtxLossOptions.MaxScratchBytes"/>: the logits of as many tokens as there is
+/// The working memory of a fused head, within a bound: the logits of as many tokens as there is
 /// room for, what goes with each of them, and the panels of matrix products.
 /// </summary>
 internal sealed unsafe class HeadScratch : IDisposable
@@ -15,27 +15,18 @@ internal sealed unsafe class HeadScratch : IDisposable
 
     private void* _memory;
 
-    /// <summary>Takes the memory that so many tokens need, or as many of them as there is room for.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no room for one token.</exception>
-    public HeadScratch(long tokens, int vocabularySize, int hiddenSize, PtxLossOptions options)
+    /// <summary>Takes the memory that so many tokens need, or as many of them as there is room for: for one at least.</summary>
+    public HeadScratch(long tokens, int vocabularySize, int hiddenSize, long maxBytes, int maxDegreeOfParallelism)
     {
         (long tokenBytes, long panelBytes) = (TokenBytes(vocabularySize, hiddenSize), PanelBytes(threads: 1) + Line);
-        long least = Needed(tokens: 1, vocabularySize, hiddenSize);
-        if (options.MaxScratchBytes < least)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(options),
-                options.MaxScratchBytes,
-                FormattableString.Invariant($"options.MaxScratchBytes is {options.MaxScratchBytes}, but a vocabulary of {vocabularySize} and hidden states of {hiddenSize} need at least {least}."));
-        }
 
         // However many threads there are: the sums of a gradient depend on how many tokens there are at a time.
-        long roomForPanels = Math.Max(options.MaxScratchBytes / 2, panelBytes);
-        Threads = (int)Math.Clamp(roomForPanels / panelBytes, 1, ParallelLoop.Threads(options.MaxDegreeOfParallelism));
+        long roomForPanels = Math.Max(maxBytes / 2, panelBytes);
+        Threads = (int)Math.Clamp(roomForPanels / panelBytes, 1, ParallelLoop.Threads(maxDegreeOfParallelism));
 
         // As even as can be, in whole tiles.
         long tile = Sgemm.MR;
-        long most = Math.Min((options.MaxScratchBytes - roomForPanels) / tokenBytes, int.MaxValue);
+        long most = Math.Min((maxBytes - roomForPanels) / tokenBytes, int.MaxValue);
         most -= most > tile ? most % tile : 0;
         tokens = Math.Max(1, tokens);
         long parts = Segments.Count(tokens, most);
@@ -106,8 +97,8 @@ internal sealed unsafe class HeadScratch : IDisposable
     private static long PanelBytes(int threads) => Sgemm.ScratchLength(threads) * sizeof(float);
 
     /// <summary>
-    /// Rows start at a line, an odd number of lines from each other: at a large power of 2 they would share the same few places of a
-    /// cache.
+    /// Rows start at a line, an odd number of lines from each other: at a large power of 2 they would share the same few places
+    /// of a cache.
     /// </summary>
     private static long RowStride(int columns)
     {

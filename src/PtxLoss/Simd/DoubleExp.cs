@@ -1,14 +1,13 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using PtxLosses.Softmax;
 
 namespace PtxLosses.Simd;
 
 /// <summary>e^x of four doubles, x at most <see cref="Highest"/>.</summary>
 /// <remarks>
-/// e^x = 2^n·e^r with n the integer nearest to x·log2(e), and e^r a polynomial of degree 11 on [−½ln 2, ½ln 2], off by 2⁻⁵⁷ of itself.
-/// The runtime's <see cref="Vector256.Exp(Vector256{double})"/> serves all x, but is a call, which costs a short row as much as the arithmetic.
-/// 0 below −708, exactly 1 at 0, NaN at NaN.
+/// e^x = 2^n·e^r with n the integer nearest to x·log2(e), and e^r a polynomial of degree 11 on [−½ln 2, ½ln 2], off by 2⁻⁵⁷ of
+/// itself. The runtime's <see cref="Vector256.Exp(Vector256{double})"/> serves all x, but is a call, which costs a short row as
+/// much as the arithmetic. 0 below −708, exactly 1 at 0, NaN at NaN.
 /// </remarks>
 internal static class DoubleExp
 {
@@ -40,78 +39,6 @@ internal static class DoubleExp
     {
         Vector256<double> power = PowerMinus1(x, out Vector256<double> scale) + Vector256<double>.One;
         return Vector256.AndNot(power * scale, Vector256.LessThan(x, Vector256.Create(Lowest)));
-    }
-
-    /// <summary>
-    /// destination = exp(source − reference), at most exp(<see cref="Highest"/>). What an element becomes depends neither on where it
-    /// stands nor on its neighbours, as it does in <c>TensorPrimitives.Exp</c>, which takes another way for all that share a
-    /// register with a −inf, and lays its registers by the alignment of the memory.
-    /// </summary>
-    /// <param name="source">Any numbers.</param>
-    /// <param name="reference">Taken from each.</param>
-    /// <param name="destination">As long as the source: its memory, or disjoint from it.</param>
-    public static void Exp(ReadOnlySpan<double> source, double reference, Span<double> destination)
-    {
-        int i = 0;
-        if (Vector128.IsHardwareAccelerated)
-        {
-            Vector256<double> m = Vector256.Create(reference), highest = Vector256.Create(Highest);
-            for (; i <= source.Length - Vector256<double>.Count; i += Vector256<double>.Count)
-            {
-                Vector256<double> x = Vector256.Create(source.Slice(i, Vector256<double>.Count)) - m;
-                Exp(Vector256.MinNative(highest, x)).CopyTo(destination.Slice(i, Vector256<double>.Count));
-            }
-
-            for (; i < source.Length; i++)
-            {
-                destination[i] = Exp(Vector256.MinNative(highest, Vector256.Create(source[i]) - m)).ToScalar();
-            }
-        }
-
-        for (; i < source.Length; i++)
-        {
-            destination[i] = Math.Exp(Math.Min(Highest, source[i] - reference));
-        }
-    }
-
-    /// <summary>
-    /// Σ exp(x − reference) and, if <paramref name="weighs"/>, Σ (x − reference)·exp(x − reference). The order of the sums depends
-    /// on how many there are and on nothing else, unlike that of <c>TensorPrimitives.Sum</c>.
-    /// </summary>
-    /// <param name="values">The x.</param>
-    /// <param name="reference">At least as large as they are.</param>
-    /// <param name="weighs">Whether the second sum is wanted.</param>
-    /// <param name="weighted">The second sum, or 0.</param>
-    /// <returns>The first sum.</returns>
-    public static double Sum(ReadOnlySpan<double> values, double reference, bool weighs, out double weighted)
-    {
-        Vector256<double> m = Vector256.Create(reference), sums = default, weightedSums = default;
-        int i = 0;
-        if (Vector128.IsHardwareAccelerated)
-        {
-            for (; i <= values.Length - Vector256<double>.Count; i += Vector256<double>.Count)
-            {
-                Vector256<double> shift = Vector256.Create(values.Slice(i, Vector256<double>.Count)) - m;
-                Vector256<double> exponential = Exp(shift);
-                sums += exponential;
-                if (weighs)
-                {
-                    weightedSums += Vector256.Max(shift, Vector256.Create((double)LogSumExpState.LowestShift)) * exponential;
-                }
-            }
-        }
-
-        double sum = Vector256.Sum(sums);
-        weighted = Vector256.Sum(weightedSums);
-        for (; i < values.Length; i++)
-        {
-            double shift = values[i] - reference;
-            double exponential = Math.Exp(shift);
-            sum += exponential;
-            weighted += weighs ? Math.Max(shift, LogSumExpState.LowestShift) * exponential : 0;
-        }
-
-        return sum;
     }
 
     /// <summary>e^x − 1, to a few ulps of itself, of x at most 0.</summary>

@@ -4,8 +4,8 @@ namespace PtxLosses.Simd;
 
 /// <summary>2^t of a register of floats.</summary>
 /// <remarks>
-/// <para>t is split into ⌊t⌋, which is added to the exponent, and the fraction f in [0, 1), whose power is a polynomial of degree 5: the
-/// lowest degree whose error, 8.3e-8 of the result, is below an ulp.</para>
+/// <para>t is split into ⌊t⌋, which is added to the exponent, and the fraction f in [0, 1), whose power is a polynomial of degree
+/// 5: the lowest degree whose error, 8.3e-8 of the result, is below an ulp.</para>
 /// <para>As e^x, with t = x·log2(e) rounded to 2⁻²⁴ of itself and log2(e) off by 1.4e-8 of itself, the result is off by less than
 /// (3 + 1.3·|x|)·2⁻²⁴ of itself where it is a normal number. A log-sum-exp takes exponentials of x − m, with m near the
 /// largest logit: relative to the largest exponential, the error of all is less than 3·2⁻²⁴, for |x|·e^x is small.</para>

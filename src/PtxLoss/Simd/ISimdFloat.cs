@@ -64,8 +64,6 @@ internal unsafe interface ISimdFloat<TSelf>
 
     static abstract TSelf MultiplyAdd(TSelf left, float right, float addend);
 
-    static abstract TSelf MultiplyAdd(TSelf left, float right, TSelf addend);
-
     /// <summary>The larger of each pair; <paramref name="right"/> where one is NaN or, on some hardware, NaN.</summary>
     static abstract TSelf Max(TSelf left, TSelf right);
 
@@ -78,7 +76,9 @@ internal unsafe interface ISimdFloat<TSelf>
     /// <summary>Whether a lane is greater than the other's; NaN is not.</summary>
     static abstract bool AnyGreater(TSelf left, TSelf right);
 
-    /// <summary>The smaller of each lane and 128, or any larger number if <see cref="ScaleByPowerOf2"/> makes infinity of it.</summary>
+    /// <summary>
+    /// The smaller of each lane and 128, or any larger number if <see cref="ScaleByPowerOf2"/> makes infinity of it.
+    /// </summary>
     static abstract TSelf AtMost128(TSelf t);
 
     /// <summary>Splits t, at most 128, into ⌊t⌋, for <see cref="ScaleByPowerOf2"/>, and the fraction t − ⌊t⌋.</summary>

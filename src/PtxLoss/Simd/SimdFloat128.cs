@@ -102,9 +102,6 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
     public static SimdFloat128 MultiplyAdd(SimdFloat128 left, float right, float addend)
         => new() { Lanes = Vector128.MultiplyAddEstimate(left.Lanes, Vector128.Create(right), Vector128.Create(addend)) };
 
-    public static SimdFloat128 MultiplyAdd(SimdFloat128 left, float right, SimdFloat128 addend)
-        => new() { Lanes = Vector128.MultiplyAddEstimate(left.Lanes, Vector128.Create(right), addend.Lanes) };
-
     public static SimdFloat128 Min(SimdFloat128 left, SimdFloat128 right)
         => new() { Lanes = Vector128.MinNative(left.Lanes, right.Lanes) };
 

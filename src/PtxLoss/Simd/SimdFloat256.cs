@@ -100,9 +100,6 @@ internal unsafe struct SimdFloat256 : ISimdFloat<SimdFloat256>
     public static SimdFloat256 MultiplyAdd(SimdFloat256 left, float right, float addend)
         => new() { Lanes = Vector256.MultiplyAddEstimate(left.Lanes, Vector256.Create(right), Vector256.Create(addend)) };
 
-    public static SimdFloat256 MultiplyAdd(SimdFloat256 left, float right, SimdFloat256 addend)
-        => new() { Lanes = Vector256.MultiplyAddEstimate(left.Lanes, Vector256.Create(right), addend.Lanes) };
-
     public static SimdFloat256 Min(SimdFloat256 left, SimdFloat256 right)
         => new() { Lanes = Vector256.MinNative(left.Lanes, right.Lanes) };
 

@@ -101,9 +101,6 @@ internal unsafe struct SimdFloat512 : ISimdFloat<SimdFloat512>
     public static SimdFloat512 MultiplyAdd(SimdFloat512 left, float right, float addend)
         => new() { Lanes = Vector512.MultiplyAddEstimate(left.Lanes, Vector512.Create(right), Vector512.Create(addend)) };
 
-    public static SimdFloat512 MultiplyAdd(SimdFloat512 left, float right, SimdFloat512 addend)
-        => new() { Lanes = Vector512.MultiplyAddEstimate(left.Lanes, Vector512.Create(right), addend.Lanes) };
-
     public static SimdFloat512 Min(SimdFloat512 left, SimdFloat512 right)
         => new() { Lanes = Vector512.MinNative(left.Lanes, right.Lanes) };
 

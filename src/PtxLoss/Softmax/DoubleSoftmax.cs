@@ -1,180 +1,273 @@
 using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using PtxLosses.Common;
 using PtxLosses.Simd;
 
 namespace PtxLosses.Softmax;
 
 /// <summary>
-/// Log-sum-exp and softmax out of <see cref="TensorPrimitives"/> and <see cref="DoubleExp"/>, in double whatever the type of the
-/// logits, in blocks that stay in the first-level cache, so memory is read once per visit.
+/// Log-sum-exp and softmax in double, whatever the type of the logits: for <see cref="double"/>, for machines without vectors,
+/// and for what floats cannot deal with.
 /// </summary>
 /// <remarks>
-/// With m the largest logit so far and S = Σ exp(x_i − m), a block whose maximum m' exceeds m first turns S into
-/// S·exp(m − m'); then the block's own exponentials are added (online softmax, Milakov and Gimelshein 2018).
-/// A −inf logit has exponential 0. NaN and +inf make S NaN (inf − inf), and so does nothing else: m starts at the lowest
-/// finite number, not at −inf, which gives a row of only −inf the sum 0 and the log-sum-exp −inf.
+/// Block by block: <see cref="TensorPrimitives"/> finds the largest logit m of a block, which becomes the reference of Σ exp(z −
+/// m), and the states of the blocks are put together as those of an online softmax (Milakov and Gimelshein, 2018). A −inf logit
+/// has exponential 0. NaN and +inf make the sum NaN (inf − inf), and so does nothing else: m is at least the lowest finite
+/// number, which gives a row of only −inf the sum 0 and the log-sum-exp −inf. The exponential is our own,
+/// <see cref="DoubleExp"/>, and so is its sum, in registers: what <see cref="TensorPrimitives"/> makes of an element or a sum
+/// depends on neighbours and addresses.
 /// </remarks>
 internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
     where TLogit : unmanaged
 {
-    /// <summary>
-    /// How many terms <see cref="TensorPrimitives"/> adds at a time: of more, it aligns what it reads, and the order of the sum, so
-    /// its last bit, depends on where they lie.
-    /// </summary>
-    private const int SumLength = 16;
+    public override GradientPlan Plan(in GradientTraits traits) => new(GradientMethod.Recompute, RunsPerSegment: 0);
 
-    [SkipLocalsInit]
-    protected override void ReduceLong(
-        ReadOnlySpan<TLogit> row,
-        ReduceOptions question,
-        Span<TLogit> kept,
-        Span<Run> runs,
-        in GradientRequest<TLogit> beside,
-        out LogSumExpState sums)
+    public override void Reduce(
+        ReadOnlySpan<TLogit> row, ReduceOptions options, Span<Run> runs, Span<TLogit> exponentials, out LogSumExpState state)
+        => Reduce(row, options, out state);
+
+    public override void WriteGradient(in GradientRequest<TLogit> request) => Write(in request);
+
+    public static void Reduce(ReadOnlySpan<TLogit> row, ReduceOptions options, out LogSumExpState state)
     {
-        if (!beside.IsEmpty)
+        int first = Math.Min(BlockLength, row.Length);
+        ReduceBlock(row[..first], options, out state);
+        for (int start = first; start < row.Length; start += BlockLength)
         {
-            Write(in beside);
-        }
-
-        bool wantsEntropy = question.Wants(RowStatistics.Entropy);
-        Span<double> buffer = stackalloc double[BlockLength];
-        double max = double.NegativeInfinity;
-        LogSumExpState.Start(out sums, double.MinValue);
-        for (int start = 0; start < row.Length; start += BlockLength)
-        {
-            ReadOnlySpan<TLogit> logits = row.Slice(start, Math.Min(BlockLength, row.Length - start));
-            ReadOnlySpan<double> block = Widened(logits, buffer[..logits.Length]);
-            double blockMax = TensorPrimitives.Max(block);
-            if (!(blockMax <= max) && !double.IsNaN(max))
-            {
-                max = blockMax;
-                sums.RaiseReference(question.SoftCap == 0 ? max : new SoftCap(question.SoftCap).Of(max));
-                sums.Max = max;
-                sums.ArgMax = question.Wants(RowStatistics.ArgMax) ? start + block.IndexOf(max) : 0;
-            }
-
-            block = Capped(block, question.SoftCap, buffer[..logits.Length]);
-            if (question.Wants(RowStatistics.Total))
-            {
-                AddTotal(block, LogitConvert.CountMasked(logits), ref sums);
-            }
-
-            sums.Sum += DoubleExp.Sum(block, sums.Reference, wantsEntropy, out double weightedSum);
-            sums.WeightedSum += weightedSum;
+            ReduceBlock(row.Slice(start, Math.Min(BlockLength, row.Length - start)), options, out LogSumExpState next);
+            state.Append(next, start);
         }
     }
 
-    protected override void WriteLong(in GradientRequest<TLogit> write)
+    /// <summary>Writes a gradient, rounded once.</summary>
+    public static void Write(in GradientRequest<TLogit> request)
     {
-        double factor = write.SoftmaxScale;
-        if (typeof(TLogit) == typeof(double) && write is { Uniform: 0, SoftCap: 0, Accumulates: false })
+        if (request is { Uniform: 0, EntropyFactor: 0, Accumulates: false, Transform.IsIdentity: true })
         {
-            WriteInGradient(
-                MemoryMarshal.Cast<TLogit, double>(write.Row),
-                write.Reference,
-                factor,
-                MemoryMarshal.Cast<TLogit, double>(write.Gradient));
+            Write<Off>(in request);
         }
         else
         {
-            WriteThroughBuffers(in write, factor);
+            Write<On>(in request);
         }
     }
 
-    /// <summary>Doubles need no other place to be worked on than the gradient.</summary>
-    private static void WriteInGradient(ReadOnlySpan<double> row, double reference, double factor, Span<double> gradient)
+    private static void ReduceBlock(ReadOnlySpan<TLogit> block, ReduceOptions options, out LogSumExpState state)
     {
-        for (int start = 0; start < row.Length; start += BlockLength)
+        if (options.Transform.IsIdentity)
         {
-            int length = Math.Min(BlockLength, row.Length - start);
-            Span<double> block = gradient.Slice(start, length);
-            DoubleExp.Exp(row.Slice(start, length), reference, block);
-            TensorPrimitives.Multiply(block, factor, block);
+            ReduceBlock<Off>(block, options, out state);
+        }
+        else
+        {
+            ReduceBlock<On>(block, options, out state);
         }
     }
 
-    [SkipLocalsInit]
-    private static void WriteThroughBuffers(in GradientRequest<TLogit> write, double factor)
+    [MethodImpl(Jit.HotLoop)]
+    private static void ReduceBlock<TTransforms>(ReadOnlySpan<TLogit> row, ReduceOptions options, out LogSumExpState state)
+        where TTransforms : struct, IFlag
     {
-        Span<double> logitsBuffer = stackalloc double[BlockLength], valuesBuffer = stackalloc double[BlockLength];
-        var options = new LogitGradient(write.Uniform, write.SoftCap);
-        for (int start = 0; start < write.Row.Length; start += BlockLength)
+        LogitTransform transform = options.Transform;
+        double max = Max(row);
+
+        // At least the lowest finite number: a row of only −inf has the sum 0, as anywhere else.
+        double reference = Math.Max(typeof(TTransforms) == typeof(On) ? transform.Of(max) : max, double.MinValue);
+        Vector256<double> m = Vector256.Create(reference), rest = Transformed<TTransforms>(Rest(row), transform) - m;
+        Vector256<double> sum = DoubleExp.Exp(rest), weightedSum = Weighted(rest, sum);
+        for (int i = 0; i <= row.Length - Vector256<double>.Count; i += Vector256<double>.Count)
         {
-            int length = Math.Min(BlockLength, write.Row.Length - start);
-            Span<TLogit> gradient = write.Gradient.Slice(start, length);
-            Span<double> buffer = logitsBuffer[..length];
-            ReadOnlySpan<double> capped = Capped(Widened(write.Row.Slice(start, length), buffer), write.SoftCap, buffer);
-            Span<double> values = valuesBuffer[..length];
-            DoubleExp.Exp(capped, write.Reference, values);
-            TensorPrimitives.Multiply(values, factor, values);
-            if (write.Uniform != 0 || write.SoftCap != 0)
+            Vector256<double> shift = Transformed<TTransforms>(Load(row, i), transform) - m;
+            Vector256<double> exponential = DoubleExp.Exp(shift);
+            sum += exponential;
+            if (options.Wants(RowStatistics.Entropy))
             {
-                options.Apply(values, capped);
+                weightedSum += Weighted(shift, exponential);
+            }
+        }
+
+        LogSumExpState.Start(out state, reference);
+        state.Sum = Vector256.Sum(sum);
+        state.WeightedSum = Vector256.Sum(weightedSum);
+        state.Max = max;
+        state.ArgMax = options.Wants(RowStatistics.ArgMax) ? IndexOf(row, max) : 0;
+        if (options.Wants(RowStatistics.Mean))
+        {
+            SumLogits<TTransforms>(row, transform, ref state);
+        }
+    }
+
+    [MethodImpl(Jit.HotLoop)]
+    private static void Write<THasOptions>(in GradientRequest<TLogit> request)
+        where THasOptions : struct, IFlag
+    {
+        ReadOnlySpan<TLogit> row = request.Row;
+        Span<TLogit> gradient = request.Gradient;
+        Vector256<double> rest = Gradient<THasOptions>(Rest(row), in request);
+        if (typeof(THasOptions) == typeof(On) && request.Accumulates)
+        {
+            rest += Rest(gradient);
+        }
+
+        int i = 0;
+        for (; i <= row.Length - Vector256<double>.Count; i += Vector256<double>.Count)
+        {
+            Vector256<double> values = Gradient<THasOptions>(Load(row, i), in request);
+            if (typeof(THasOptions) == typeof(On) && request.Accumulates)
+            {
+                values += Load(gradient, i);
             }
 
-            if (write.Accumulates)
-            {
-                LogitConvert.ToDoubles<TLogit>(gradient, logitsBuffer);
-                TensorPrimitives.Add<double>(values, logitsBuffer[..length], values);
-            }
+            Store(values, gradient[i..]);
+        }
 
-            LogitConvert.FromDoubles(values, gradient);
+        for (int lane = 0; i < row.Length; lane++, i++)
+        {
+            gradient[i] = LogitConvert.FromDouble<TLogit>(rest[lane]);
         }
     }
 
-    /// <summary>The logits in double: in the buffer, or where they are if they are just that.</summary>
-    private static ReadOnlySpan<double> Widened(ReadOnlySpan<TLogit> logits, Span<double> buffer)
+    /// <summary>The gradients of four logits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Gradient<THasOptions>(Vector256<double> logits, in GradientRequest<TLogit> request)
+        where THasOptions : struct, IFlag
     {
+        Vector256<double> m = Vector256.Create(request.Reference), factor = Vector256.Create(request.Factor);
+        if (typeof(THasOptions) == typeof(Off))
+        {
+            return factor * Exp(logits - m);
+        }
+
+        Vector256<double> z = request.Transform.IsIdentity ? logits : request.Transform.Of(logits), shift = z - m;
+        if (request.EntropyFactor != 0)
+        {
+            factor -= Vector256.Create(request.EntropyFactor) * AboveLowest(shift);
+        }
+
+        // A −inf logit is not in the vocabulary: it keeps its softmax, which is 0, or NaN in a row that has none.
+        Vector256<double> masked = Vector256.Equals(z, Vector256.Create(double.NegativeInfinity));
+        Vector256<double> gradient = (factor * Exp(shift)) - Vector256.AndNot(Vector256.Create(request.Uniform), masked);
+        return request.Transform.HasCap ? gradient * request.Transform.CapSlope(logits) : gradient;
+    }
+
+    /// <summary>At most the largest power: the log-sum-exp may be that of other logits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Exp(Vector256<double> shift)
+        => DoubleExp.Exp(Vector256.MinNative(Vector256.Create(DoubleExp.Highest), shift));
+
+    /// <summary>The largest logit, or NaN if there is one.</summary>
+    private static double Max(ReadOnlySpan<TLogit> row)
+    {
+        if (typeof(TLogit) == typeof(float))
+        {
+            return TensorPrimitives.Max(MemoryMarshal.Cast<TLogit, float>(row));
+        }
+
         if (typeof(TLogit) == typeof(double))
         {
-            return MemoryMarshal.Cast<TLogit, double>(logits);
+            return TensorPrimitives.Max(MemoryMarshal.Cast<TLogit, double>(row));
         }
 
-        LogitConvert.ToDoubles(logits, buffer);
-        return buffer;
-    }
-
-    /// <summary>The logits with their cap, which makes others of them, in the buffer.</summary>
-    private static ReadOnlySpan<double> Capped(ReadOnlySpan<double> logits, double softCap, Span<double> buffer)
-    {
-        if (softCap == 0)
+        double max = double.NegativeInfinity;
+        foreach (TLogit logit in row)
         {
-            return logits;
+            max = Math.Max(max, LogitConvert.ToDouble(logit));
         }
 
-        logits.CopyTo(buffer);
-        new SoftCap(softCap).Apply(buffer);
-        return buffer;
+        return max;
     }
 
-    private static void AddTotal(ReadOnlySpan<double> block, int masked, ref LogSumExpState sums)
+    private static int IndexOf(ReadOnlySpan<TLogit> row, double value)
     {
-        sums.Unmasked += block.Length - masked;
-        if (masked == 0)
+        for (int i = 0; ; i++)
         {
-            sums.Total += SumScaled(block);
+            double logit = LogitConvert.ToDouble(row[i]);
+            if (logit == value || logit.Equals(value))
+            {
+                return i;
+            }
+        }
+    }
+
+    /// <summary>Adds up the logits that are not −inf, and counts them.</summary>
+    private static void SumLogits<TTransforms>(ReadOnlySpan<TLogit> row, LogitTransform transform, ref LogSumExpState state)
+        where TTransforms : struct, IFlag
+    {
+        Vector256<double> sum = WithoutMasked(Transformed<TTransforms>(Rest(row), transform));
+        for (int i = 0; i <= row.Length - Vector256<double>.Count; i += Vector256<double>.Count)
+        {
+            sum += WithoutMasked(Transformed<TTransforms>(Load(row, i), transform));
+        }
+
+        state.LogitSum = Vector256.Sum(sum);
+        state.Unmasked = row.Length - LogitConvert.CountMasked(row);
+
+        static Vector256<double> WithoutMasked(Vector256<double> logits)
+            => Vector256.AndNot(logits, Vector256.Equals(logits, Vector256.Create(double.NegativeInfinity))) * LogSumExpState.LogitSumScale;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Transformed<TTransforms>(Vector256<double> logits, LogitTransform transform)
+        where TTransforms : struct, IFlag
+        => typeof(TTransforms) == typeof(On) ? transform.Of(logits) : logits;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Weighted(Vector256<double> shift, Vector256<double> exponential) => AboveLowest(shift) * exponential;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> AboveLowest(Vector256<double> shift)
+        => Vector256.Max(shift, Vector256.Create((double)LogSumExpState.LowestShift));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Load(ReadOnlySpan<TLogit> row, int start)
+    {
+        ReadOnlySpan<TLogit> four = row.Slice(start, Vector256<double>.Count);
+        if (typeof(TLogit) == typeof(float))
+        {
+            return Vector256.WidenLower(Vector128.Create<float>(MemoryMarshal.Cast<TLogit, float>(four)).ToVector256Unsafe());
+        }
+
+        if (typeof(TLogit) == typeof(double))
+        {
+            return Vector256.Create<double>(MemoryMarshal.Cast<TLogit, double>(four));
+        }
+
+        return Vector256.Create(
+            LogitConvert.ToDouble(four[0]), LogitConvert.ToDouble(four[1]), LogitConvert.ToDouble(four[2]), LogitConvert.ToDouble(four[3]));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(Vector256<double> values, Span<TLogit> destination)
+    {
+        if (typeof(TLogit) == typeof(float))
+        {
+            Vector256.Narrow(values, values).GetLower().CopyTo(MemoryMarshal.Cast<TLogit, float>(destination));
             return;
         }
 
-        foreach (double logit in block)
+        if (typeof(TLogit) == typeof(double))
         {
-            sums.Total += double.IsNegativeInfinity(logit) ? 0 : logit * LogSumExpState.TotalScale;
+            values.CopyTo(MemoryMarshal.Cast<TLogit, double>(destination));
+            return;
+        }
+
+        for (int lane = 0; lane < Vector256<double>.Count; lane++)
+        {
+            destination[lane] = LogitConvert.FromDouble<TLogit>(values[lane]);
         }
     }
 
-    private static double SumScaled(ReadOnlySpan<double> terms)
+    /// <summary>The last logits, fewer than a register; behind them stands −inf, which adds 0.</summary>
+    private static Vector256<double> Rest(ReadOnlySpan<TLogit> row)
     {
-        double sum = 0;
-        Span<double> scaled = stackalloc double[SumLength];
-        for (int start = 0; start < terms.Length; start += SumLength)
-        {
-            ReadOnlySpan<double> some = terms.Slice(start, Math.Min(SumLength, terms.Length - start));
-            TensorPrimitives.Multiply(some, LogSumExpState.TotalScale, scaled);
-            sum += TensorPrimitives.Sum<double>(scaled[..some.Length]);
-        }
+        ReadOnlySpan<TLogit> rest = row[(row.Length / Vector256<double>.Count * Vector256<double>.Count)..];
 
-        return sum;
+        // Not through memory: a vector read from what was just written one by one waits for the writes.
+        return Vector256.Create(Lane(rest, 0), Lane(rest, 1), Lane(rest, 2), double.NegativeInfinity);
+
+        static double Lane(ReadOnlySpan<TLogit> row, int i)
+            => (uint)i < (uint)row.Length ? LogitConvert.ToDouble(row[i]) : double.NegativeInfinity;
     }
 }

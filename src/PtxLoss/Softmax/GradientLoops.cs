@@ -5,8 +5,20 @@ using PtxLosses.Simd;
 namespace PtxLosses.Softmax;
 
 /// <summary>
+/// The gradients of a run, (2^t·(Factor − EntropyFactor·t) − Uniform)·cap'(x): its constants in float, relative to the reference
+/// of the run.
+/// </summary>
+internal readonly struct RunGradient(in AffineExponent exponent, float factor, float entropyFactor, float uniform)
+{
+    public readonly AffineExponent Exponent = exponent;
+    public readonly float Factor = factor;
+    public readonly float EntropyFactor = entropyFactor;
+    public readonly float Uniform = uniform;
+}
+
+/// <summary>
 /// Elementwise writes of gradients. What an element becomes does not depend on where it stands. Stores are aligned, wherever the
-/// memory starts, for one that crosses a cache line costs two; only those of capped and of added gradients are not.
+/// memory starts, for one that crosses a cache line costs two.
 /// </summary>
 internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
     where TVector : struct, ISimdFloat<TVector>
@@ -17,92 +29,69 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
 
     public static int LogitsPerLine => BytesPerLine / sizeof(TLogit);
 
-    /// <summary>destination = factor · exp(source − m) − uniform, past the caches if <typeparamref name="TStreams"/>.</summary>
-    public static void WriteExponentials<TStreams>(in ExponentialStream<TLogit> stream, int count)
-        where TStreams : struct, IFlag
+    /// <summary>
+    /// Writes <paramref name="count"/> gradients of logits at <paramref name="source"/>, added to what is there if
+    /// <typeparamref name="TAccumulates"/>, past the caches if <typeparamref name="TNonTemporal"/>.
+    /// </summary>
+    public static void Write<TCaps, TEntropy, TAccumulates, TNonTemporal>(
+        TLogit* source, TLogit* destination, int count, in RunGradient run)
+        where TCaps : struct, IFlag
+        where TEntropy : struct, IFlag
+        where TAccumulates : struct, IFlag
+        where TNonTemporal : struct, IFlag
     {
-        int unaligned = Math.Min(count, CountToAlignment(stream.Destination)), done = 0;
+        int unaligned = Math.Min(count, CountToAlignment(destination)), done = 0;
         for (; done < unaligned; done += Math.Min(TVector.Count, unaligned - done))
         {
-            WriteRest(in stream, done, Math.Min(TVector.Count, unaligned - done));
+            WritePart<TCaps, TEntropy, TAccumulates>(source + done, destination + done, Math.Min(TVector.Count, unaligned - done), in run);
         }
 
         int steps = (count - done) / (4 * TVector.Count);
-        WriteSteps<TStreams>(in stream, done, steps);
+        WriteSteps<TCaps, TEntropy, TAccumulates, TNonTemporal>(source + done, destination + done, steps, in run);
         for (done += steps * 4 * TVector.Count; done < count; done += TVector.Count)
         {
-            WriteRest(in stream, done, count - done);
+            WritePart<TCaps, TEntropy, TAccumulates>(source + done, destination + done, count - done, in run);
         }
     }
 
-    /// <summary>A loop without calls: across one, no register is kept.</summary>
+    /// <summary>
+    /// A loop without calls: across one, no register is kept. A store past the caches needs an aligned destination, and those to
+    /// one cache line must follow each other: half a line costs as much as a line.
+    /// </summary>
     [MethodImpl(Jit.HotLoop)]
-    private static void WriteSteps<TStreams>(in ExponentialStream<TLogit> stream, int start, int steps)
-        where TStreams : struct, IFlag
+    private static void WriteSteps<TCaps, TEntropy, TAccumulates, TNonTemporal>(
+        TLogit* source, TLogit* destination, int steps, in RunGradient run)
+        where TCaps : struct, IFlag
+        where TEntropy : struct, IFlag
+        where TAccumulates : struct, IFlag
+        where TNonTemporal : struct, IFlag
     {
-        var math = new SimdExponent<TVector, TLogit, TFormat, Off>(in stream.Exponent);
-        TVector factor = TVector.Create(stream.Factor), minusUniform = TVector.Create(-stream.Uniform);
-        TLogit* source = stream.Source + start, destination = stream.Destination + start;
+        var math = new Arithmetic<TCaps, TEntropy, TAccumulates>(in run);
         for (; steps > 0; steps--)
         {
-            WriteFour<TStreams>(in math, source, factor, minusUniform, destination);
+            TVector first = math.Of(source, destination);
+            TVector second = math.Of(source + TVector.Count, destination + TVector.Count);
+            TVector third = math.Of(source + (2 * TVector.Count), destination + (2 * TVector.Count));
+            TVector fourth = math.Of(source + (3 * TVector.Count), destination + (3 * TVector.Count));
+            Store<TNonTemporal>(first, destination);
+            Store<TNonTemporal>(second, destination + TVector.Count);
+            Store<TNonTemporal>(third, destination + (2 * TVector.Count));
+            Store<TNonTemporal>(fourth, destination + (3 * TVector.Count));
             source += 4 * TVector.Count;
             destination += 4 * TVector.Count;
         }
     }
 
-    /// <summary>
-    /// Four registers of <see cref="WriteExponentials"/>. A store past the caches needs an aligned destination, and those to one cache
-    /// line must follow each other: half a line costs as much as a line.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void WriteFour<TStreams>(
-        in SimdExponent<TVector, TLogit, TFormat, Off> math, TLogit* source, TVector factor, TVector minusUniform, TLogit* destination)
-        where TStreams : struct, IFlag
-    {
-        TVector first = Gradient(in math, TFormat.Load<TVector>(source), factor, minusUniform);
-        TVector second = Gradient(in math, TFormat.Load<TVector>(source + TVector.Count), factor, minusUniform);
-        TVector third = Gradient(in math, TFormat.Load<TVector>(source + (2 * TVector.Count)), factor, minusUniform);
-        TVector fourth = Gradient(in math, TFormat.Load<TVector>(source + (3 * TVector.Count)), factor, minusUniform);
-        Store<TStreams>(first, destination);
-        Store<TStreams>(second, destination + TVector.Count);
-        Store<TStreams>(third, destination + (2 * TVector.Count));
-        Store<TStreams>(fourth, destination + (3 * TVector.Count));
-    }
-
-    /// <summary>
-    /// destination = (factor · exp(source' − m') − uniform) · dsource'/dsource, added to what is there if
-    /// <typeparamref name="TAccumulates"/>.
-    /// </summary>
-    public static void WriteGradients<TCaps, TAccumulates>(in ExponentialStream<TLogit> stream, int count)
+    /// <summary>A register or less.</summary>
+    private static void WritePart<TCaps, TEntropy, TAccumulates>(TLogit* source, TLogit* destination, int count, in RunGradient run)
         where TCaps : struct, IFlag
+        where TEntropy : struct, IFlag
         where TAccumulates : struct, IFlag
     {
-        int registers = count / TVector.Count, done = registers * TVector.Count, rest = count - done;
-        WriteGradientRegisters<TCaps, TAccumulates>(in stream, registers);
-        if (rest > 0)
-        {
-            TLogit* destination = stream.Destination + done;
-            TVector gradient = new GradientMath<TCaps, TAccumulates>(in stream).Of(
-                PartialVector<TVector, TLogit, TFormat>.Load(stream.Source + done, rest),
-                PartialVector<TVector, TLogit, TFormat>.Load(destination, rest));
-            PartialVector<TVector, TLogit, TFormat>.Store(gradient, destination, rest);
-        }
-    }
-
-    /// <summary>A loop without calls: across one, no register is kept.</summary>
-    [MethodImpl(Jit.HotLoop)]
-    private static void WriteGradientRegisters<TCaps, TAccumulates>(in ExponentialStream<TLogit> stream, int registers)
-        where TCaps : struct, IFlag
-        where TAccumulates : struct, IFlag
-    {
-        var math = new GradientMath<TCaps, TAccumulates>(in stream);
-        TLogit* source = stream.Source, destination = stream.Destination;
-        for (; registers > 0; registers--, source += TVector.Count, destination += TVector.Count)
-        {
-            TVector before = typeof(TAccumulates) == typeof(On) ? TFormat.Load<TVector>(destination) : default;
-            TFormat.Store(math.Of(TFormat.Load<TVector>(source), before), destination);
-        }
+        TVector before = typeof(TAccumulates) == typeof(On) ? PartialVector<TVector, TLogit, TFormat>.Load(destination, count) : default;
+        TVector loaded = PartialVector<TVector, TLogit, TFormat>.Load(source, count);
+        TVector gradient = new Arithmetic<TCaps, TEntropy, TAccumulates>(in run).Of(loaded, before);
+        PartialVector<TVector, TLogit, TFormat>.Store(gradient, destination, count);
     }
 
     /// <summary>values = factor · values − uniform.</summary>
@@ -111,7 +100,7 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
         int unaligned = Math.Min(count, GradientLoops<TVector, float, FloatFormat>.CountToAlignment(values));
         for (int i = 0; i < unaligned; i += TVector.Count)
         {
-            ScaleRest(values + i, Math.Min(TVector.Count, unaligned - i), factor, uniform);
+            ScalePart(values + i, Math.Min(TVector.Count, unaligned - i), factor, uniform);
         }
 
         int registers = (count - unaligned) / TVector.Count;
@@ -119,7 +108,7 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
         int done = unaligned + (registers * TVector.Count);
         if (done < count)
         {
-            ScaleRest(values + done, count - done, factor, uniform);
+            ScalePart(values + done, count - done, factor, uniform);
         }
     }
 
@@ -134,20 +123,22 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
         }
     }
 
+    private static void ScalePart(float* values, int count, float factor, float uniform)
+    {
+        TVector loaded = PartialVector<TVector, float, FloatFormat>.Load(values, count);
+        TVector scaled = TVector.MultiplyAdd(loaded, TVector.Create(factor), TVector.Create(-uniform));
+        PartialVector<TVector, float, FloatFormat>.Store(scaled, values, count);
+    }
+
     /// <summary>How many logits stand before the first that starts a cache line.</summary>
-    public static int CountToAlignment(TLogit* address)
+    private static int CountToAlignment(TLogit* address)
         => (int)((-(nint)address / sizeof(TLogit)) & (LogitsPerLine - 1));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Gradient(
-        in SimdExponent<TVector, TLogit, TFormat, Off> math, TVector loaded, TVector factor, TVector minusUniform)
-        => TVector.MultiplyAdd(Exp2<TVector>.Pow2(TVector.AtMost128(math.U(loaded))), factor, minusUniform);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store<TStreams>(TVector vector, TLogit* destination)
-        where TStreams : struct, IFlag
+    private static void Store<TNonTemporal>(TVector vector, TLogit* destination)
+        where TNonTemporal : struct, IFlag
     {
-        if (typeof(TStreams) == typeof(On))
+        if (typeof(TNonTemporal) == typeof(On))
         {
             TFormat.StoreNonTemporal(vector, destination);
         }
@@ -157,43 +148,41 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
         }
     }
 
-    private static void ScaleRest(float* values, int count, float factor, float uniform)
-    {
-        TVector loaded = PartialVector<TVector, float, FloatFormat>.Load(values, count);
-        TVector scaled = TVector.MultiplyAdd(loaded, TVector.Create(factor), TVector.Create(-uniform));
-        PartialVector<TVector, float, FloatFormat>.Store(scaled, values, count);
-    }
-
-    private static void WriteRest(in ExponentialStream<TLogit> stream, int start, int count)
-    {
-        var math = new SimdExponent<TVector, TLogit, TFormat, Off>(in stream.Exponent);
-        TVector factor = TVector.Create(stream.Factor), minusUniform = TVector.Create(-stream.Uniform);
-        TVector loaded = PartialVector<TVector, TLogit, TFormat>.Load(stream.Source + start, count);
-        PartialVector<TVector, TLogit, TFormat>.Store(Gradient(in math, loaded, factor, minusUniform), stream.Destination + start, count);
-    }
-
-    /// <summary>A gradient with options, of what was loaded of the logits and of the gradient before.</summary>
-    private readonly struct GradientMath<TCaps, TAccumulates>
+    /// <summary>The gradient of a register.</summary>
+    private readonly struct Arithmetic<TCaps, TEntropy, TAccumulates>
         where TCaps : struct, IFlag
+        where TEntropy : struct, IFlag
         where TAccumulates : struct, IFlag
     {
         private readonly SimdExponent<TVector, TLogit, TFormat, TCaps> _exponent;
         private readonly TVector _factor;
+        private readonly TVector _minusEntropyFactor;
         private readonly TVector _minusUniform;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public GradientMath(in ExponentialStream<TLogit> stream)
+        public Arithmetic(in RunGradient run)
         {
-            _exponent = new(in stream.Exponent);
-            _factor = TVector.Create(stream.Factor);
-            _minusUniform = TVector.Create(-stream.Uniform);
+            _exponent = new(in run.Exponent);
+            _factor = TVector.Create(run.Factor);
+            _minusEntropyFactor = TVector.Create(-run.EntropyFactor);
+            _minusUniform = TVector.Create(-run.Uniform);
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Of(TLogit* source, TLogit* destination)
+            => Of(TFormat.Load<TVector>(source), typeof(TAccumulates) == typeof(On) ? TFormat.Load<TVector>(destination) : default);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Of(TVector loaded, TVector before)
         {
-            TVector t = _exponent.T(loaded, out TVector derivative);
-            TVector gradient = TVector.MultiplyAdd(Exp2<TVector>.Pow2(TVector.AtMost128(t)), _factor, _minusUniform);
+            TVector t = TVector.AtMost128(_exponent.T(loaded, out TVector derivative)), factor = _factor;
+            if (typeof(TEntropy) == typeof(On))
+            {
+                t = TVector.Max(TVector.Create(LogSumExpState.LowestShift), t); // not 0 · ∞ where a logit is masked
+                factor = TVector.MultiplyAdd(t, _minusEntropyFactor, _factor);
+            }
+
+            TVector gradient = TVector.MultiplyAdd(Exp2<TVector>.Pow2(t), factor, _minusUniform);
             if (typeof(TCaps) == typeof(On))
             {
                 gradient *= derivative;

@@ -1,39 +1,58 @@
 namespace PtxLosses.Softmax;
 
-/// <summary>Logits of a row that follow each other and were taken relative to the same reference: up to <paramref name="End"/>.</summary>
+/// <summary>
+/// Logits of a row that follow each other and were reduced relative to the same reference: up to <paramref name="End"/>.
+/// </summary>
 /// <param name="End">Where the next run starts, or the row ends.</param>
-/// <param name="Reference">The reference; NaN for logits that are worked on in double.</param>
+/// <param name="Reference">The reference, a logit; −inf if all are masked; NaN for logits that are worked on in double.</param>
 internal readonly record struct Run(int End, float Reference)
 {
     public bool IsInDouble => float.IsNaN(Reference);
 }
 
-/// <summary>How the second look at a row finds the exponentials.</summary>
-internal enum GradientPlan
+/// <summary>Where a gradient's exponentials come from, and how the gradient is stored.</summary>
+internal enum GradientMethod
 {
     /// <summary>From the logits, again.</summary>
-    Recomputes,
+    Recompute,
+
+    /// <summary>From the gradient's memory, where the reduction stored them. That memory may be the logits' own.</summary>
+    ScaleStored,
 
     /// <summary>
-    /// As <see cref="Recomputes"/>, and the gradient is written past the caches, by stores that may arrive late: a barrier must follow.
+    /// From the logits, again, and the gradient is written past the caches, by non-temporal stores that may arrive late: a
+    /// barrier must follow.
     /// </summary>
-    Streams,
-
-    /// <summary>Where the first look left them, in the gradient's memory, which may be the logits' own.</summary>
-    Scales,
+    NonTemporal,
 }
+
+/// <summary>What is known of a batch whose gradient is wanted.</summary>
+/// <param name="RowLength">Logits per row.</param>
+/// <param name="SegmentLength">How many of them are reduced at a time.</param>
+/// <param name="IsReduced">Whether rows are reduced in the same pass, or their log-sum-exps known before.</param>
+/// <param name="NeedsLogits">
+/// Whether exponentials are not enough for the gradient: there is a soft cap, or the entropy is differentiated.
+/// </param>
+/// <param name="Accumulates">Whether the gradient is added to what is there.</param>
+/// <param name="ExceedsCaches">
+/// Whether the gradient goes to other memory than the logits, and is larger than the caches.
+/// </param>
+internal readonly record struct GradientTraits(
+    int RowLength, int SegmentLength, bool IsReduced, bool NeedsLogits, bool Accumulates, bool ExceedsCaches);
+
+/// <summary>How the gradients of a batch are computed: decided once, by the kernel.</summary>
+/// <param name="Method">The method.</param>
+/// <param name="RunsPerSegment">Room for the runs that the reduction of a segment leaves to its gradient; 0 for none.</param>
+internal readonly record struct GradientPlan(GradientMethod Method, int RunsPerSegment);
 
 /// <summary>
 /// The gradient of a row, or of a part of one, that is yet to be written:
-/// gradient_i (+)= (SoftmaxScale · exp(x'_i − Reference) − Uniform) · dx'_i/dx_i, where x' is the capped logit; a −inf logit's is 0.
+/// <c>(exp(z_i − Reference) · (Factor − EntropyFactor · (z_i − Reference)) − Uniform) · cap'(x_i)</c>, and 0 where z_i is −inf.
 /// </summary>
 internal readonly ref struct GradientRequest<TLogit>
     where TLogit : unmanaged
 {
-    private readonly ReadOnlySpan<Run> _runs;
-    private readonly GradientPlan _look;
-
-    /// <summary>The logits.</summary>
+    /// <summary>The logits x.</summary>
     public ReadOnlySpan<TLogit> Row { get; init; }
 
     /// <summary>Where it goes: the logits themselves, or memory disjoint from them.</summary>
@@ -42,39 +61,23 @@ internal readonly ref struct GradientRequest<TLogit>
     /// <summary>The reference of the whole row, or its log-sum-exp.</summary>
     public double Reference { get; init; }
 
-    /// <summary>What the row's exponentials are multiplied with: softmax is exp(x'_i − Reference) / Σ.</summary>
-    public double SoftmaxScale { get; init; }
+    public double Factor { get; init; }
+
+    public double EntropyFactor { get; init; }
 
     public double Uniform { get; init; }
 
-    /// <summary>c of x' = c·tanh(x/c), or 0.</summary>
-    public double SoftCap { get; init; }
+    public required LogitTransform Transform { get; init; }
 
     /// <summary>Whether it is added to what is there.</summary>
     public bool Accumulates { get; init; }
 
-    /// <summary>
-    /// What the first look left, up to the row's end; empty where there is one reference for all: if there was no first look, and
-    /// for short rows.
-    /// </summary>
-    public ReadOnlySpan<Run> Runs
-    {
-        get => IsShort ? [] : _runs;
-        init => _runs = value;
-    }
+    public GradientMethod Method { get; init; }
 
-    /// <summary>How the exponentials are found.</summary>
-    public GradientPlan Look
-    {
-        get => IsShort ? GradientPlan.Recomputes : _look;
-        init => _look = value;
-    }
-
-    public bool IsEmpty => Row.IsEmpty;
+    /// <summary>What the reduction left; empty if there was none, or if it was in double.</summary>
+    public ReadOnlySpan<Run> Runs { get; init; }
 
     /// <summary>The part for some of the logits.</summary>
     public GradientRequest<TLogit> Slice(int start, int count)
         => this with { Row = Row.Slice(start, count), Gradient = Gradient.Slice(start, count), Runs = [] };
-
-    private bool IsShort => Row.Length <= DoubleRows.MaxShortLength;
 }

@@ -1,30 +1,12 @@
 namespace PtxLosses.Softmax;
 
-/// <summary>What a kernel must find in a row beyond the sum of exponentials.</summary>
-[Flags]
-internal enum RowStatistics
-{
-    None = 0,
-    Entropy = 1,
-    ArgMax = 2,
-    Total = 4,
-}
-
-/// <summary>What is asked of a first look at a row.</summary>
-/// <param name="Details">What is wanted beyond the sum of exponentials.</param>
-/// <param name="SoftCap">c of x' = c·tanh(x/c), which takes the place of every finite logit x, or 0.</param>
-internal readonly record struct ReduceOptions(RowStatistics Details, double SoftCap = 0)
-{
-    public bool Wants(RowStatistics detail) => (Details & detail) == detail;
-}
-
 /// <summary>
-/// What one look at logits x, a row or a part of it, leaves behind. <see cref="Reference"/> (m below) is any number near their
-/// maximum, which keeps the exponentials in range.
+/// What a reduction finds in a row z, or in a part of one: the state of an online softmax (Milakov and Gimelshein, 2018), and the
+/// statistics that are asked for besides.
 /// </summary>
 /// <remarks>
-/// Filled in place and passed by reference: a copy of a struct this large, read in vectors right after its fields were written
-/// one by one, would wait longer than a short row takes.
+/// Plain fields, filled through a reference: a struct of this size that is returned, and so copied in vectors right after its
+/// fields were written one by one, would wait longer than a short row takes.
 /// </remarks>
 internal struct LogSumExpState
 {
@@ -32,48 +14,50 @@ internal struct LogSumExpState
     public const int LowestShift = -1000;
 
     /// <summary>A power of 2, with which the sum of as many logits as a row may have is in the range of double.</summary>
-    public const double TotalScale = 1.0 / (1L << 32);
+    public const double LogitSumScale = 1.0 / (1L << 32);
 
     /// <summary>m.</summary>
     public double Reference;
 
-    /// <summary>S = Σ exp(x_i − m).</summary>
+    /// <summary>S = Σ exp(z_i − m).</summary>
     public double Sum;
 
-    /// <summary>Σ (x_i − m)·exp(x_i − m), for <see cref="RowStatistics.Entropy"/>.</summary>
+    /// <summary>Σ (z_i − m)·exp(z_i − m), for <see cref="RowStatistics.Entropy"/>.</summary>
     public double WeightedSum;
 
-    /// <summary>The maximum, NaN if there is one, for <see cref="RowStatistics.ArgMax"/>.</summary>
+    /// <summary>The largest logit, NaN if there is one, for <see cref="RowStatistics.ArgMax"/>.</summary>
     public double Max;
 
-    /// <summary>Where the maximum is first, for <see cref="RowStatistics.ArgMax"/>.</summary>
+    /// <summary>Where the largest logit is first, for <see cref="RowStatistics.ArgMax"/>.</summary>
     public int ArgMax;
 
-    /// <summary>Σ x_i · <see cref="TotalScale"/> over the logits that are not −inf, for <see cref="RowStatistics.Total"/>.</summary>
-    public double Total;
-
-    /// <summary>How many logits are not −inf, for <see cref="RowStatistics.Total"/>.</summary>
+    /// <summary>How many logits are not −inf, for <see cref="RowStatistics.Mean"/>.</summary>
     public int Unmasked;
 
-    /// <summary>No logits yet.</summary>
-    public static void Start(out LogSumExpState sums, double reference)
-    {
-        sums.Reference = reference;
-        sums.Sum = 0;
-        sums.WeightedSum = 0;
-        sums.Max = double.NegativeInfinity;
-        sums.ArgMax = 0;
-        sums.Total = 0;
-        sums.Unmasked = 0;
-    }
+    /// <summary>
+    /// Σ z_i · <see cref="LogitSumScale"/> over the logits that are not −inf, for <see cref="RowStatistics.Mean"/>.
+    /// </summary>
+    public double LogitSum;
 
-    /// <summary>The mean of the logits that are not −inf.</summary>
-    public readonly double Mean => Total / Unmasked / TotalScale;
+    /// <summary>No logits yet.</summary>
+    public static void Start(out LogSumExpState state, double reference)
+    {
+        state.Reference = reference;
+        state.Sum = 0;
+        state.WeightedSum = 0;
+        state.Max = double.NegativeInfinity;
+        state.ArgMax = 0;
+        state.Unmasked = 0;
+        state.LogitSum = 0;
+    }
 
     public readonly double LogSumExp => Reference + Math.Log(Sum);
 
-    /// <summary>H = −Σ p_i log p_i with p_i = exp(x_i − m) / S, so H = log S − WeightedSum / S.</summary>
+    /// <summary>H = −Σ p_i log p_i with p_i = exp(z_i − m) / S, so H = log S − WeightedSum / S.</summary>
     public readonly double Entropy => Math.Max(0, Math.Log(Sum) - (WeightedSum / Sum));
+
+    /// <summary>The mean of the logits that are not −inf.</summary>
+    public readonly double Mean => LogitSum / Unmasked / LogitSumScale;
 
     /// <summary>Turns the sums into those for a reference that is not lower.</summary>
     public void RaiseReference(double reference)
@@ -85,23 +69,20 @@ internal struct LogSumExpState
         Reference = reference;
     }
 
-    /// <summary>Adds the sums of logits that stand <paramref name="offset"/> behind the start of these.</summary>
-    public void Append(LogSumExpState other, int offset)
+    /// <summary>Adds what was found in logits that stand <paramref name="offset"/> behind the start of these.</summary>
+    public void Append(LogSumExpState next, int offset)
     {
-        double reference = Math.Max(Reference, other.Reference);
+        double reference = Math.Max(Reference, next.Reference);
         RaiseReference(reference);
-        other.RaiseReference(reference);
-        Sum += other.Sum;
-        WeightedSum += other.WeightedSum;
-        Total += other.Total;
-        Unmasked += other.Unmasked;
-        if (IsNewMax(other.Max))
+        next.RaiseReference(reference);
+        Sum += next.Sum;
+        WeightedSum += next.WeightedSum;
+        LogitSum += next.LogitSum;
+        Unmasked += next.Unmasked;
+        if (next.Max > Max || (double.IsNaN(next.Max) && !double.IsNaN(Max)))
         {
-            Max = other.Max;
-            ArgMax = offset + other.ArgMax;
+            Max = next.Max;
+            ArgMax = offset + next.ArgMax;
         }
     }
-
-    /// <summary>Whether a maximum of logits behind these, NaN if there is one, takes the place of <see cref="Max"/>.</summary>
-    public readonly bool IsNewMax(double max) => max > Max || (double.IsNaN(max) && !double.IsNaN(Max));
 }

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -48,38 +47,6 @@ internal static class LogitConvert
         return typeof(TLogit) == typeof(BFloat16)
             ? Unsafe.BitCast<BFloat16, TLogit>((BFloat16)value)
             : Unsafe.BitCast<double, TLogit>(value);
-    }
-
-    /// <summary>As <see cref="ToDouble"/>, of as many as there are.</summary>
-    public static void ToDoubles<TLogit>(ReadOnlySpan<TLogit> source, Span<double> destination)
-        where TLogit : unmanaged
-    {
-        if (typeof(TLogit) == typeof(float))
-        {
-            TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<TLogit, float>(source), destination);
-            return;
-        }
-
-        for (int i = 0; i < source.Length; i++)
-        {
-            destination[i] = ToDouble(source[i]);
-        }
-    }
-
-    /// <summary>As <see cref="FromDouble"/>, of as many as there are.</summary>
-    public static void FromDoubles<TLogit>(ReadOnlySpan<double> source, Span<TLogit> destination)
-        where TLogit : unmanaged
-    {
-        if (typeof(TLogit) == typeof(float))
-        {
-            TensorPrimitives.ConvertTruncating(source, MemoryMarshal.Cast<TLogit, float>(destination));
-            return;
-        }
-
-        for (int i = 0; i < source.Length; i++)
-        {
-            destination[i] = FromDouble<TLogit>(source[i]);
-        }
     }
 
     /// <summary>How many of the logits are −inf, which has one pattern of bits in every type.</summary>

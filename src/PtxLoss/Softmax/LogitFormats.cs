@@ -21,7 +21,9 @@ internal unsafe interface ILogitFormat<TLogit>
     /// <summary>What −inf is loaded as, times <see cref="Scale"/>.</summary>
     static abstract float MinusInfinity { get; }
 
-    /// <summary>Whether a negative NaN is loaded as a number below <see cref="MinusInfinity"/>, and has to be looked for.</summary>
+    /// <summary>
+    /// Whether a negative NaN is loaded as a number below <see cref="MinusInfinity"/>, and has to be looked for.
+    /// </summary>
     static abstract bool HidesNaN { get; }
 
     /// <summary>Whether one of as many logits as four registers hold is such a NaN.</summary>
@@ -44,8 +46,8 @@ internal unsafe interface ILogitFormat<TLogit>
         where TVector : struct, ISimdFloat<TVector>;
 
     /// <summary>
-    /// As <see cref="Store"/>, past the caches where a register is stored as wide as it is; the address must be aligned to what is
-    /// stored. Registers that are narrowed to 16 bits go through the caches.
+    /// As <see cref="Store"/>, past the caches where a register is stored as wide as it is; the address must be aligned to what
+    /// is stored. Registers that are narrowed to 16 bits go through the caches.
     /// </summary>
     static abstract void StoreNonTemporal<TVector>(TVector vector, TLogit* address)
         where TVector : struct, ISimdFloat<TVector>;
@@ -133,8 +135,8 @@ internal readonly unsafe struct BFloat16Format : ILogitFormat<BFloat16>
 }
 
 /// <summary>
-/// The bits of a <see cref="Half"/>, moved to where a float has its exponent and fraction, are the Half times 2⁻¹¹², subnormal or not:
-/// the factor is left to a multiplication that follows anyway. Infinities come out as ±65,536, NaN as what is beyond.
+/// The bits of a <see cref="Half"/>, moved to where a float has its exponent and fraction, are the Half times 2⁻¹¹², subnormal or
+/// not: the factor is left to a multiplication that follows anyway. Infinities come out as ±65,536, NaN as what is beyond.
 /// </summary>
 internal readonly unsafe struct HalfFormat : ILogitFormat<Half>
 {

@@ -16,14 +16,14 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
     private const int Unroll = 4;
 
     /// <summary>
-    /// How many steps a lane adds in float, four terms each, before it is widened: beside a term of 1, each addition loses up to half
-    /// an ulp of 1, so adversarial terms cost a sum less than 6e-7 of itself.
+    /// How many steps a lane adds in float, four terms each, before it is widened: beside a term of 1, each addition loses up to
+    /// half an ulp of 1, so adversarial terms cost a sum less than 6e-7 of itself.
     /// </summary>
     private const int StepsPerSum = 8;
 
     /// <summary>
-    /// How far ahead memory is asked for where the hardware does not see far enough: while a gradient is written, and where logits of
-    /// 16 bits make it believe that less is wanted. With a stream of floats alone it costs more than it brings.
+    /// How far ahead memory is asked for where the hardware does not see far enough: logits of 16 bits make it believe that less
+    /// is wanted. With floats it costs more than it brings.
     /// </summary>
     private static int PrefetchDistance => 2048 / sizeof(TLogit);
 
@@ -51,33 +51,30 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
     }
 
     /// <summary>
-    /// Adds Σ exp(x'_i − m') to the sums, and what else is wanted, up to the first few logits of which one exceeds the reference or is
-    /// too low, where low ones must be told apart. NaN is neither, unless the format hides it: then it is too low.
+    /// Adds Σ exp(z_i − m') to the sums, and what else is wanted, up to the first few logits of which one exceeds the reference
+    /// or is too low, where low ones must be told apart. NaN is neither, unless the format hides it: then it is too low.
     /// </summary>
     /// <typeparam name="TCaps">Whether logits are capped.</typeparam>
-    /// <typeparam name="TWeighs">Whether Σ (x'_i − m')·exp(x'_i − m') is wanted.</typeparam>
-    /// <typeparam name="TTotals">Whether Σ x'_i is wanted: then a −inf logit is too low.</typeparam>
-    /// <typeparam name="TKeeps">Whether the exponentials go to <paramref name="kept"/>, which may be the logits' own memory.</typeparam>
-    /// <typeparam name="TWrites">
-    /// Whether as many gradients are written beside it, from <paramref name="write"/> on, which is moved on: it must have
-    /// <paramref name="count"/> of them, aligned.
-    /// </typeparam>
+    /// <typeparam name="TEntropy">Whether Σ (z_i − m')·exp(z_i − m') is wanted.</typeparam>
+    /// <typeparam name="TSumsLogits">Whether Σ z_i is wanted: then a −inf logit is too low.</typeparam>
+    /// <typeparam name="TStores">Whether the exponentials are stored.</typeparam>
+    /// <param name="block">The logits.</param>
+    /// <param name="count">How many there are.</param>
+    /// <param name="exponent">What turns them into powers of 2.</param>
+    /// <param name="stored">Where exponentials are stored, which may be the logits' own memory.</param>
+    /// <param name="state">What is added to.</param>
     /// <returns>How many logits were summed: all, or fewer.</returns>
     [MethodImpl(Jit.HotLoop)]
     [SuppressMessage("Design", "MA0051", Justification = "One loop, whose registers must all be in sight of the compiler.")]
-    public static int SumExponentials<TCaps, TWeighs, TTotals, TKeeps, TWrites>(
-        TLogit* block, int count, in AffineExponent exponent, float* kept, ref ExponentialStream<TLogit> write, ref LogSumExpState sums)
+    public static int SumExponentials<TCaps, TEntropy, TSumsLogits, TStores>(
+        TLogit* block, int count, in AffineExponent exponent, float* stored, ref LogSumExpState state)
         where TCaps : struct, IFlag
-        where TWeighs : struct, IFlag
-        where TTotals : struct, IFlag
-        where TKeeps : struct, IFlag
-        where TWrites : struct, IFlag
+        where TEntropy : struct, IFlag
+        where TSumsLogits : struct, IFlag
+        where TStores : struct, IFlag
     {
         var math = new SimdExponent<TVector, TLogit, TFormat, TCaps>(in exponent);
-        var writeMath = new SimdExponent<TVector, TLogit, TFormat, Off>(in write.Exponent);
-        TVector writeFactor = TVector.Create(write.Factor), writeMinusUniform = TVector.Create(-write.Uniform);
-        TVector margin = TVector.Create(exponent.Margin), lowest = TVector.Create(LowBound<TTotals>(in exponent));
-        TLogit* source = write.Source, destination = write.Destination;
+        TVector margin = TVector.Create(exponent.Margin), lowest = TVector.Create(LowBound<TSumsLogits>(in exponent));
         int step = Unroll * TVector.Count, i = 0;
         bool stops = false;
         while (count - i >= step && !stops)
@@ -86,7 +83,7 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
             int end = i + Math.Min(StepsPerSum * step, (count - i) / step * step);
             do
             {
-                if (typeof(TWrites) == typeof(On) || sizeof(TLogit) < sizeof(float))
+                if (sizeof(TLogit) < sizeof(float))
                 {
                     PrefetchStep(block + i + PrefetchDistance);
                 }
@@ -96,7 +93,7 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                 TVector u0 = math.U(x0), u1 = math.U(x1), u2 = math.U(x2), u3 = math.U(x3);
                 TVector largest = TVector.Max(TVector.Max(u0, u1), TVector.Max(u2, u3));
                 stops = TVector.AnyGreater(largest, typeof(TCaps) == typeof(On) ? margin : TVector.Create(AffineExponent.LargestExcess));
-                if (typeof(TTotals) == typeof(On))
+                if (typeof(TSumsLogits) == typeof(On))
                 {
                     stops |= TVector.AnyGreater(lowest, TVector.Min(TVector.Min(u0, u1), TVector.Min(u2, u3)));
                 }
@@ -118,7 +115,7 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                     x3 = u3 = math.T(x3, u3);
                 }
 
-                if (typeof(TTotals) == typeof(On))
+                if (typeof(TSumsLogits) == typeof(On))
                 {
                     // In double: floats of 100 lose 1e-6 of a loss where their roundings have one sign.
                     TVector first = TVector.AddDoubles(TVector.AddHalves(x0), TVector.AddHalves(x1));
@@ -126,42 +123,33 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                     total = TVector.AddDoubles(total, TVector.AddDoubles(first, second));
                 }
 
-                TVector exp0 = Term<TWeighs>(u0, ref weighted);
-                TVector exp1 = Term<TWeighs>(u1, ref weighted);
-                TVector exp2 = Term<TWeighs>(u2, ref weighted);
-                TVector exp3 = Term<TWeighs>(u3, ref weighted);
+                TVector exp0 = Term<TEntropy>(u0, ref weighted);
+                TVector exp1 = Term<TEntropy>(u1, ref weighted);
+                TVector exp2 = Term<TEntropy>(u2, ref weighted);
+                TVector exp3 = Term<TEntropy>(u3, ref weighted);
                 sum += (exp0 + exp1) + (exp2 + exp3);
-                if (typeof(TKeeps) == typeof(On))
+                if (typeof(TStores) == typeof(On))
                 {
-                    Keep(kept + i, exp0, exp1);
-                    Keep(kept + i + (2 * TVector.Count), exp2, exp3);
-                }
-
-                if (typeof(TWrites) == typeof(On))
-                {
-                    GradientLoops<TVector, TLogit, TFormat>.WriteFour<On>(in writeMath, source, writeFactor, writeMinusUniform, destination);
-                    source += step;
-                    destination += step;
+                    StoreTwo(stored + i, exp0, exp1);
+                    StoreTwo(stored + i + (2 * TVector.Count), exp2, exp3);
                 }
 
                 i += step;
             }
             while (i < end);
 
-            Add<TCaps, TWeighs, TTotals>(sum, weighted, total, in exponent, ref sums);
+            Add<TCaps, TEntropy, TSumsLogits>(sum, weighted, total, in exponent, ref state);
         }
 
-        write.Source = source;
-        write.Destination = destination;
         if (!stops && i < count)
         {
-            i += SumRest<TCaps, TWeighs, TTotals, TKeeps>(block + i, count - i, in exponent, kept + i, ref sums);
+            i += SumRest<TCaps, TEntropy, TSumsLogits, TStores>(block + i, count - i, in exponent, stored + i, ref state);
         }
 
-        if (typeof(TTotals) == typeof(On))
+        if (typeof(TSumsLogits) == typeof(On))
         {
-            sums.Unmasked += i;
-            sums.Total += typeof(TCaps) == typeof(On) ? i * exponent.CappedReference * LogSumExpState.TotalScale : 0;
+            state.Unmasked += i;
+            state.LogitSum += typeof(TCaps) == typeof(On) ? i * exponent.TransformedReference * LogSumExpState.LogitSumScale : 0;
         }
 
         return i;
@@ -169,20 +157,20 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
 
     /// <summary>As <see cref="SumExponentials"/>, for less than a step.</summary>
     [MethodImpl(Jit.HotLoop)]
-    private static int SumRest<TCaps, TWeighs, TTotals, TKeeps>(
-        TLogit* block, int count, in AffineExponent exponent, float* kept, ref LogSumExpState sums)
+    private static int SumRest<TCaps, TEntropy, TSumsLogits, TStores>(
+        TLogit* block, int count, in AffineExponent exponent, float* stored, ref LogSumExpState state)
         where TCaps : struct, IFlag
-        where TWeighs : struct, IFlag
-        where TTotals : struct, IFlag
-        where TKeeps : struct, IFlag
+        where TEntropy : struct, IFlag
+        where TSumsLogits : struct, IFlag
+        where TStores : struct, IFlag
     {
         var math = new SimdExponent<TVector, TLogit, TFormat, TCaps>(in exponent);
-        TVector margin = TVector.Create(exponent.Margin), lowest = TVector.Create(LowBound<TTotals>(in exponent));
+        TVector margin = TVector.Create(exponent.Margin), lowest = TVector.Create(LowBound<TSumsLogits>(in exponent));
         for (int i = 0; i < count; i += TVector.Count)
         {
             int rest = Math.Min(TVector.Count, count - i);
             TVector x = PartialVector<TVector, TLogit, TFormat>.Load(block + i, rest), u = math.U(x);
-            if (TVector.AnyGreater(u, margin) || ((typeof(TTotals) == typeof(On) || TFormat.HidesNaN) && TVector.AnyGreater(lowest, u)))
+            if (TVector.AnyGreater(u, margin) || ((typeof(TSumsLogits) == typeof(On) || TFormat.HidesNaN) && TVector.AnyGreater(lowest, u)))
             {
                 return i;
             }
@@ -193,16 +181,16 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
             }
 
             TVector weighted = TVector.Create(0);
-            TVector exponential = Term<TWeighs>(u, ref weighted);
-            Add<TCaps, TWeighs, TTotals>(
+            TVector exponential = Term<TEntropy>(u, ref weighted);
+            Add<TCaps, TEntropy, TSumsLogits>(
                 PartialVector<TVector, TLogit, TFormat>.Clear(exponential, rest),
                 PartialVector<TVector, TLogit, TFormat>.Clear(weighted, rest),
                 TVector.AddHalves(PartialVector<TVector, TLogit, TFormat>.Clear(x, rest)),
                 in exponent,
-                ref sums);
-            if (typeof(TKeeps) == typeof(On))
+                ref state);
+            if (typeof(TStores) == typeof(On))
             {
-                PartialVector<TVector, float, FloatFormat>.Store(exponential, kept + i, rest);
+                PartialVector<TVector, float, FloatFormat>.Store(exponential, stored + i, rest);
             }
         }
 
@@ -210,10 +198,10 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Term<TWeighs>(TVector t, ref TVector weighted)
-        where TWeighs : struct, IFlag
+    private static TVector Term<TEntropy>(TVector t, ref TVector weighted)
+        where TEntropy : struct, IFlag
     {
-        if (typeof(TWeighs) == typeof(Off))
+        if (typeof(TEntropy) == typeof(Off))
         {
             return Exp2<TVector>.Pow2(t);
         }
@@ -224,37 +212,40 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
         return exponential;
     }
 
-    private static float LowBound<TTotals>(in AffineExponent exponent)
-        where TTotals : struct, IFlag
-        => typeof(TTotals) == typeof(On) ? SimdExponent<TVector, TLogit, TFormat, Off>.MaskBound(in exponent)
+    private static float LowBound<TSumsLogits>(in AffineExponent exponent)
+        where TSumsLogits : struct, IFlag
+        => typeof(TSumsLogits) == typeof(On) ? SimdExponent<TVector, TLogit, TFormat, Off>.MaskBound(in exponent)
             : TFormat.HidesNaN ? SimdExponent<TVector, TLogit, TFormat, Off>.NaNBound(in exponent)
             : float.NegativeInfinity;
 
-    /// <summary>Widens what lanes added up of powers of 2, and adds what they added up, widened already, of these or, without a cap, of logits.</summary>
+    /// <summary>
+    /// Widens what lanes added up of powers of 2, and adds what they added up, widened already, of these or, without a cap, of
+    /// logits.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add<TCaps, TWeighs, TTotals>(
-        TVector sum, TVector weighted, TVector total, in AffineExponent exponent, ref LogSumExpState sums)
+    private static void Add<TCaps, TEntropy, TSumsLogits>(
+        TVector sum, TVector weighted, TVector total, in AffineExponent exponent, ref LogSumExpState state)
         where TCaps : struct, IFlag
-        where TWeighs : struct, IFlag
-        where TTotals : struct, IFlag
+        where TEntropy : struct, IFlag
+        where TSumsLogits : struct, IFlag
     {
-        sums.Sum += TVector.Sum(sum);
-        if (typeof(TWeighs) == typeof(On))
+        state.Sum += TVector.Sum(sum);
+        if (typeof(TEntropy) == typeof(On))
         {
-            sums.WeightedSum += TVector.Sum(weighted) / AffineExponent.Log2E;
+            state.WeightedSum += TVector.Sum(weighted) / AffineExponent.Log2E;
         }
 
-        if (typeof(TTotals) == typeof(On))
+        if (typeof(TSumsLogits) == typeof(On))
         {
-            sums.Total += TVector.SumOfDoubles(total) * ((typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale) * LogSumExpState.TotalScale);
+            state.LogitSum += TVector.SumOfDoubles(total) * ((typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale * exponent.Scale) * LogSumExpState.LogitSumScale);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Keep(float* kept, TVector first, TVector second)
+    private static void StoreTwo(float* stored, TVector first, TVector second)
     {
-        first.Store(kept);
-        second.Store(kept + TVector.Count);
+        first.Store(stored);
+        second.Store(stored + TVector.Count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -11,6 +11,9 @@ internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
     where TFormat : struct, ILogitFormat<TLogit>
     where TCaps : struct, IFlag
 {
+    /// <summary>Half of what is between the lowest Half and the bits of −inf.</summary>
+    private const float HalfStep = 16;
+
     private readonly TVector _minusOffset;
     private readonly TVector _rate;
     private readonly TVector _rateRest;
@@ -18,50 +21,24 @@ internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
     private readonly TVector _amplitude;
     private readonly TVector _tanhRatio;
 
-    /// <summary>Half of what is between the lowest Half and the bits of −inf.</summary>
-    private const float HalfStep = 16;
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public SimdExponent(in AffineExponent exponent)
     {
         _minusOffset = TVector.Create(-exponent.Offset);
+        _rate = TVector.Create(TVector.Fuses ? exponent.Rate * TFormat.Scale : exponent.Rate);
         if (typeof(TCaps) == typeof(On))
         {
-            _rate = TVector.Create(TVector.Fuses ? exponent.Rate * TFormat.Scale : exponent.Rate);
             _rateRest = TVector.Create(exponent.RateRest);
-            _maskBound = TVector.Create(float.IsFinite(TFormat.MinusInfinity) ? (TFormat.MinusInfinity + HalfStep) / TFormat.Scale : float.MinValue);
+            _maskBound = TVector.Create(
+                float.IsFinite(TFormat.MinusInfinity) ? (TFormat.MinusInfinity + HalfStep) / TFormat.Scale : float.MinValue);
             _amplitude = TVector.Create(exponent.Amplitude);
             _tanhRatio = TVector.Create(exponent.TanhRatio);
         }
     }
 
-    /// <summary>Whether arithmetic on floats can work relative to a logit.</summary>
-    public static bool Holds(double reference, double softCap)
-    {
-        (double lowest, double highest) = References(softCap);
-        return reference >= lowest && reference <= highest;
-    }
-
-    /// <summary>The logits that arithmetic on floats can work relative to, from the first to the second; there may be none.</summary>
-    public static (double Lowest, double Highest) References(double softCap)
-    {
-        // A float that is rounded, as Offset is, is off by half a unit or less up to here: by as much the powers of 2 may exceed 1.
-        const double largest = 1 << 24;
-        double furthest = largest / AffineExponent.Log2E;
-        if (softCap != 0)
-        {
-            double rate = 2 * AffineExponent.Log2E / softCap;
-
-            // Further out, what is left of a cap's 1 − |T| is below the range of float, and so are the constants of other caps.
-            const double mostCaps = 20, lowestCap = 1e-15, highestCap = 1e30;
-            bool isNormal = softCap is >= lowestCap and <= highestCap && rate * TFormat.Scale <= float.MaxValue;
-            furthest = isNormal ? Math.Min(furthest, mostCaps * softCap) : double.NaN;
-        }
-
-        return (Math.Max(TFormat.Lowest, -furthest), Math.Min(TFormat.Highest, furthest));
-    }
-
-    /// <summary>Below this, u is that of a −inf logit, of a NaN that looks like one, or of a logit that float cannot tell from them.</summary>
+    /// <summary>
+    /// Below this, u is that of a −inf logit, of a NaN that looks like one, or of a logit that float cannot tell from them.
+    /// </summary>
     public static float MaskBound(in AffineExponent exponent)
         => float.IsFinite(TFormat.MinusInfinity)
             ? exponent.ApproximateU(TFormat.MinusInfinity + HalfStep, TVector.Fuses)
@@ -81,9 +58,7 @@ internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
             return TVector.MultiplyAdd(u, _rateRest, u);
         }
 
-        return TVector.Fuses
-            ? TVector.MultiplyAdd(loaded, AffineExponent.Log2E * TFormat.Scale, _minusOffset)
-            : TVector.Multiply(Shift(loaded), AffineExponent.Log2E);
+        return TVector.Fuses ? TVector.MultiplyAdd(loaded, _rate, _minusOffset) : Shift(loaded) * _rate;
     }
 
     /// <summary>x − m, where nothing is fused.</summary>
@@ -104,7 +79,7 @@ internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
         return TVector.MinusInfinityWhereLess(loaded, _maskBound, _amplitude * powerMinusOne / Denominator(power));
     }
 
-    /// <summary>t of what was loaded, and dx'/dx: 4·R·E / (R·E + 1)², the derivative of the hyperbolic tangent.</summary>
+    /// <summary>t of what was loaded, and cap'(x): 4·R·E / (R·E + 1)², the derivative of the hyperbolic tangent.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TVector T(TVector loaded, out TVector derivative)
     {
@@ -115,7 +90,8 @@ internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
             return u;
         }
 
-        // Without runs, the reference may be far below a logit that is beyond the cap: E stays in the range of float, and so does R·E.
+        // Without runs, the reference may be far below a logit that is beyond the cap: E stays in the range of float, and so does
+        // R·E.
         const float highest = 100;
         TVector powerMinusOne = Exp2<TVector>.Pow2MinusOne(TVector.Min(TVector.Create(highest), u), out TVector power);
         TVector inverse = TVector.Create(1) / Denominator(power);
@@ -126,4 +102,47 @@ internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
     /// <summary>R·E + 1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private TVector Denominator(TVector power) => TVector.MultiplyAdd(power, _tanhRatio, 1);
+}
+
+/// <summary>
+/// The logits that arithmetic on floats can work relative to, from <see cref="Lowest"/> to <see cref="Highest"/>.
+/// </summary>
+internal readonly struct ReferenceRange
+{
+    /// <summary>The range for a format and a transform; empty where the transform's constants are beyond floats.</summary>
+    public static ReferenceRange For<TLogit, TFormat>(in LogitTransform transform)
+        where TLogit : unmanaged
+        where TFormat : struct, ILogitFormat<TLogit>
+    {
+        // A float that is rounded, as Offset is, is off by half a unit or less up to here: by as much the powers of 2 may exceed
+        // 1.
+        const double largest = 1 << 24;
+        const double lowestConstant = 1e-15, highestConstant = 1e30;
+        double cap = transform.SoftCap, scale = transform.Scale, furthest = largest / AffineExponent.Log2E / scale;
+        double rate = (cap == 0 ? scale : 2 / cap) * AffineExponent.Log2E * TFormat.Scale, lowest = TFormat.Lowest;
+        bool isNormal = scale is >= lowestConstant and <= highestConstant && rate <= float.MaxValue;
+        if (cap != 0)
+        {
+            const double mostCaps = 20; // further out, what is left of a cap's 1 − |T| is below the range of float
+            furthest = Math.Min(furthest, mostCaps * cap);
+            isNormal &= cap is >= lowestConstant and <= highestConstant && cap * scale is >= lowestConstant and <= highestConstant;
+        }
+        else if (float.IsFinite(TFormat.MinusInfinity))
+        {
+            const double none = 140; // e to minus this is 0 in float: the exponential of a mask, however small the scale
+            lowest = Math.Max(lowest, TFormat.MinusInfinity + (none / scale));
+        }
+
+        // What stands for +inf, or a NaN, must exceed the reference by so much that it is seen.
+        double highest = float.IsFinite(TFormat.MinusInfinity)
+            ? Math.Min(TFormat.Highest, -TFormat.MinusInfinity - (2 / scale))
+            : TFormat.Highest;
+        return new() { Lowest = isNormal ? Math.Max(lowest, -furthest) : double.NaN, Highest = Math.Min(highest, furthest) };
+    }
+
+    public double Lowest { get; private init; }
+
+    public double Highest { get; private init; }
+
+    public bool Holds(double reference) => reference >= Lowest && reference <= Highest;
 }

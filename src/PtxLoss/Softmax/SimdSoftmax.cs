@@ -4,240 +4,214 @@ using PtxLosses.Simd;
 namespace PtxLosses.Softmax;
 
 /// <summary>
-/// Log-sum-exp and softmax of logits in hardware vectors of floats, of any width, at the rate of the memory. Logits of 16 bits are
-/// widened in registers.
+/// Log-sum-exp and softmax of logits in hardware vectors of floats, of any width, at the rate of the memory. Logits of 16 bits
+/// are widened in registers.
 /// </summary>
 /// <remarks>
-/// <para><b>Sum.</b> S = Σ exp(x − m) is taken in one look at the row. The reference m need not be the maximum, only near it: it is
-/// the maximum of the first block, and where a logit exceeds it by more than 1, it becomes the maximum of the block that starts
-/// there. So a row falls into a few runs, mostly one, each with its reference.</para>
-/// <para><b>The odd rest.</b> Where a row holds what arithmetic on floats cannot deal with, the rest of it is worked on in double:
-/// infinities that must not be added up, NaN that a format hides, numbers near the end of the range of float.</para>
-/// <para><b>Gradient.</b> The exponentials of float logits are kept where the gradient goes, and scaled in a second look while they are
-/// in cache. Where the gradient is to be written past the caches, or something else than exponentials is needed, the second
-/// look takes them again from the logits, with the references of the runs and so to the same bits: keeping them would fetch the
-/// lines that non-temporal stores spare. Where <see cref="StreamsBeside"/>, it is done beside the first look at the next row, so
-/// that reading and writing share the time.</para>
+/// <para><b>Sum.</b> S = Σ exp(z − m) is taken in one pass over the row. The reference m need not be the maximum, only near it:
+/// it is the maximum of the first block, and where a logit exceeds it by more than 1, it becomes the maximum of the block that
+/// starts there. So a row falls into a few runs, mostly one, each with its reference.</para>
+/// <para><b>The fallback.</b> Where a row holds what arithmetic on floats cannot deal with, the rest of it is worked on in
+/// double: infinities that must not be added up, NaN that a format hides, references near the end of the range of float. So are
+/// short rows: exponentials in float leave a loss off by some 1e-8, which shows in the sixth digit of a short list, where nothing
+/// averages it out, and double costs nothing worth saving there.</para>
+/// <para><b>Gradient.</b> The exponentials of float logits are stored where the gradient goes, and scaled in a second pass while
+/// they are in cache. Where the gradient is to be written past the caches, or something else than exponentials is needed, the
+/// second pass takes them again from the logits, with the references of the runs and so to the same bits: storing them would
+/// fetch the lines that non-temporal stores spare.</para>
 /// </remarks>
-internal sealed unsafe class SimdSoftmax<TVector, TLogit, TFormat> : SoftmaxKernel<TLogit>
+internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat> : SoftmaxKernel<TLogit>
     where TVector : struct, ISimdFloat<TVector>
     where TLogit : unmanaged
     where TFormat : struct, ILogitFormat<TLogit>
 {
-    public override bool LeavesRuns => true;
+    /// <summary>The longest row, or rest of one, that counts as short.</summary>
+    public const int MaxShortLength = 256;
 
-    public override bool LeavesExponentials => typeof(TLogit) == typeof(float);
+    /// <summary>Beyond this, a row's runs would take too much of a thread's stack, and the kernel does without.</summary>
+    private const int MaxRuns = 1024;
 
-    /// <summary>
-    /// With registers of a whole cache line: of two half lines, the first is often sent to memory alone, when the reads beside it need
-    /// its buffer. Measured on AVX2: twice the time.
-    /// </summary>
-    public override bool StreamsBeside => TVector.Count == GradientLoops<TVector, TLogit, TFormat>.LogitsPerLine;
-
-    protected override void ReduceLong(
-        ReadOnlySpan<TLogit> row,
-        ReduceOptions question,
-        Span<TLogit> kept,
-        Span<Run> runs,
-        in GradientRequest<TLogit> beside,
-        out LogSumExpState sums)
+    public override GradientPlan Plan(in GradientTraits traits)
     {
-        fixed (TLogit* start = row, keptStart = kept, besideRow = beside.Row, besideGradient = beside.Gradient)
+        int segments = Segments.Count(traits.RowLength, traits.SegmentLength), runs = RunsOf(Math.Min(traits.SegmentLength, traits.RowLength));
+        bool hasRuns = traits.IsReduced && traits.RowLength > MaxShortLength && segments * runs <= MaxRuns;
+        GradientMethod method = typeof(TLogit) != typeof(float) || traits.Accumulates ? GradientMethod.Recompute
+            : traits.ExceedsCaches ? GradientMethod.NonTemporal
+            : hasRuns && !traits.NeedsLogits ? GradientMethod.ScaleStored
+            : GradientMethod.Recompute;
+        return new(method, hasRuns ? runs : 0);
+    }
+
+    /// <summary>Room for the runs of so many logits: a run per block, and two where the fallback begins.</summary>
+    public static int RunsOf(int length) => Segments.Count(length, BlockLength) + 2;
+
+    public override void Reduce(
+        ReadOnlySpan<TLogit> row, ReduceOptions options, Span<Run> runs, Span<TLogit> exponentials, out LogSumExpState state)
+    {
+        fixed (TLogit* start = row, stored = exponentials)
         {
-            var look = new FirstLook { Row = start, Length = row.Length, Question = question, Kept = (float*)keptStart, Runs = runs };
-            if (beside.IsEmpty)
+            var pass = new Reduction(options) { Row = start, Length = row.Length, Stored = (float*)stored, Runs = runs };
+            if (row.Length <= MaxShortLength)
             {
-                GradientStream<TVector, TLogit, TFormat> none = default;
-                Reduce(in look, ref none, out sums);
+                pass.ReduceInDouble(start: 0, run: 0, out state);
                 return;
             }
 
-            var writer = new GradientStream<TVector, TLogit, TFormat>(in beside, besideRow, besideGradient);
-            Reduce(in look, ref writer, out sums);
-            writer.Finish();
+            switch (options.Transform.HasCap, options.Wants(RowStatistics.Entropy), options.Wants(RowStatistics.Mean), stored != null)
+            {
+                case (true, true, _, _) or (true, _, true, _):
+                    pass.Reduce<On, On, On, Off>(out state);
+                    break;
+                case (true, _, _, _):
+                    pass.Reduce<On, Off, Off, Off>(out state);
+                    break;
+                case (_, true, true, _):
+                    pass.Reduce<Off, On, On, Off>(out state);
+                    break;
+                case (_, true, _, _):
+                    pass.Reduce<Off, On, Off, Off>(out state);
+                    break;
+                case (_, _, true, true):
+                    pass.Reduce<Off, Off, On, On>(out state);
+                    break;
+                case (_, _, true, _):
+                    pass.Reduce<Off, Off, On, Off>(out state);
+                    break;
+                case (_, _, _, true):
+                    pass.Reduce<Off, Off, Off, On>(out state);
+                    break;
+                default:
+                    pass.Reduce<Off, Off, Off, Off>(out state);
+                    break;
+            }
         }
     }
 
-    protected override void WriteLong(in GradientRequest<TLogit> write)
+    public override void WriteGradient(in GradientRequest<TLogit> request)
     {
-        fixed (TLogit* row = write.Row, gradient = write.Gradient)
+        if (request.Runs.IsEmpty)
         {
-            new GradientStream<TVector, TLogit, TFormat>(in write, row, gradient).Finish();
+            WriteRun(in request, start: 0, new(request.Row.Length, ReferenceOf(in request)));
+            return;
+        }
+
+        int start = 0;
+        for (int run = 0; start < request.Row.Length; run++)
+        {
+            WriteRun(in request, start, request.Runs[run]);
+            start = request.Runs[run].End;
         }
     }
 
-    private static void Reduce(in FirstLook look, ref GradientStream<TVector, TLogit, TFormat> writer, out LogSumExpState sums)
+    private static void WriteRun(in GradientRequest<TLogit> request, int start, Run run)
     {
-        ReduceOptions question = look.Question;
-        switch (question.SoftCap != 0, question.Wants(RowStatistics.Entropy), question.Wants(RowStatistics.Total), look.Kept != null)
+        int count = run.End - start;
+        if (run.IsInDouble)
         {
-            case (true, true, _, _) or (true, _, true, _):
-                Reduce<On, On, On, Off>(in look, ref writer, out sums);
+            DoubleSoftmax<TLogit>.Write(request.Slice(start, count));
+            return;
+        }
+
+        // p·(A − B·(z − lse)) relative to m: exp(z − m)·(f − b·(z − m)); relative to the run's reference, and z − m' in powers of
+        // 2.
+        var exponent = new AffineExponent(run.Reference, request.Transform, TVector.Fuses);
+        double shift = exponent.TransformedReference - request.Reference, power = Math.Exp(shift);
+        double factor = power * request.Factor, entropyFactor = power * request.EntropyFactor;
+        if (request.EntropyFactor != 0)
+        {
+            factor = power == 0 ? 0 : power * (request.Factor - (request.EntropyFactor * shift));
+            entropyFactor /= AffineExponent.Log2E;
+        }
+
+        fixed (TLogit* row = request.Row, gradient = request.Gradient)
+        {
+            if (!IsTooLarge(factor) && !IsTooLarge(entropyFactor) && !IsTooLarge(request.Uniform))
+            {
+                Write(in request, row + start, gradient + start, count, new(in exponent, (float)factor, (float)entropyFactor, (float)request.Uniform));
+            }
+            else if (request.Method == GradientMethod.ScaleStored)
+            {
+                ScaleInDouble(new Span<float>(gradient + start, count), factor, request.Uniform);
+            }
+            else
+            {
+                DoubleSoftmax<TLogit>.Write(request.Slice(start, count));
+            }
+        }
+
+        // Infinity times the exponential of a masked logit, 0, would be NaN.
+        static bool IsTooLarge(double value) => double.IsFinite(value) && !float.IsFinite((float)value);
+    }
+
+    private static void Write(in GradientRequest<TLogit> request, TLogit* row, TLogit* gradient, int count, in RunGradient run)
+    {
+        switch (request.Method, request.Transform.HasCap, request.EntropyFactor != 0)
+        {
+            case (GradientMethod.ScaleStored, _, _):
+                GradientLoops<TVector, TLogit, TFormat>.Scale((float*)gradient, count, run.Factor, run.Uniform);
                 break;
-            case (true, _, _, _):
-                Reduce<On, Off, Off, Off>(in look, ref writer, out sums);
+            case (_, true, true):
+                Write<On, On>(in request, row, gradient, count, in run);
                 break;
-            case (_, true, true, _):
-                Reduce<Off, On, On, Off>(in look, ref writer, out sums);
+            case (_, true, _):
+                Write<On, Off>(in request, row, gradient, count, in run);
                 break;
-            case (_, true, _, _):
-                Reduce<Off, On, Off, Off>(in look, ref writer, out sums);
-                break;
-            case (_, _, true, true):
-                Reduce<Off, Off, On, On>(in look, ref writer, out sums);
-                break;
-            case (_, _, true, _):
-                Reduce<Off, Off, On, Off>(in look, ref writer, out sums);
-                break;
-            case (_, _, _, true):
-                Reduce<Off, Off, Off, On>(in look, ref writer, out sums);
+            case (_, _, true):
+                Write<Off, On>(in request, row, gradient, count, in run);
                 break;
             default:
-                Reduce<Off, Off, Off, Off>(in look, ref writer, out sums);
+                Write<Off, Off>(in request, row, gradient, count, in run);
                 break;
         }
     }
 
-    private static void Reduce<TCaps, TWeighs, TTotals, TKeeps>(
-        in FirstLook look, ref GradientStream<TVector, TLogit, TFormat> writer, out LogSumExpState sums)
+    private static void Write<TCaps, TEntropy>(
+        in GradientRequest<TLogit> request, TLogit* row, TLogit* gradient, int count, in RunGradient run)
         where TCaps : struct, IFlag
-        where TWeighs : struct, IFlag
-        where TTotals : struct, IFlag
-        where TKeeps : struct, IFlag
+        where TEntropy : struct, IFlag
     {
-        double cap = look.Question.SoftCap;
-        float reference = look.FirstReference();
-        var exponent = new AffineExponent(reference, cap, TVector.Fuses);
-        LogSumExpState.Start(out sums, exponent.CappedReference);
-        bool holds = SimdExponent<TVector, TLogit, TFormat, Off>.Holds(float.IsNegativeInfinity(reference) ? 0 : reference, cap);
-        int run = 0, start = 0;
-        while (holds && start < look.Length)
+        if (request.Accumulates)
         {
-            TLogit* block = look.Row + start;
-            int count = Math.Min(BlockLength, look.Length - start);
-            int summed = typeof(TCaps) == typeof(Off) && typeof(TWeighs) == typeof(Off) && writer.CanStream(count)
-                ? ReduceLoop<TVector, TLogit, TFormat>.SumExponentials<TCaps, TWeighs, TTotals, TKeeps, On>(
-                    block, count, in exponent, look.Kept + start, ref writer.Next, ref sums)
-                : ReduceLoop<TVector, TLogit, TFormat>.SumExponentials<TCaps, TWeighs, TTotals, TKeeps, Off>(
-                    block, count, in exponent, look.Kept + start, ref writer.Next, ref sums);
-            look.FindMax(start, summed, ref sums);
-            start += summed;
-            if (summed < count)
-            {
-                look.SetRun(run++, start, reference);
-                float max = look.MaxOfBlock(start);
-
-                // Not larger where what stopped the sum was too low, or where NaN hides what exceeds.
-                holds = max > reference && SimdExponent<TVector, TLogit, TFormat, Off>.Holds(max, cap);
-                reference = max;
-                exponent = new(reference, cap, TVector.Fuses);
-                if (holds)
-                {
-                    sums.RaiseReference(exponent.CappedReference);
-                }
-            }
+            GradientLoops<TVector, TLogit, TFormat>.Write<TCaps, TEntropy, On, Off>(row, gradient, count, in run);
         }
-
-        if (holds)
+        else if (request.Method == GradientMethod.NonTemporal)
         {
-            look.SetRun(run, look.Length, reference);
+            GradientLoops<TVector, TLogit, TFormat>.Write<TCaps, TEntropy, Off, On>(row, gradient, count, in run);
         }
         else
         {
-            look.SetRun(run, look.Length, float.NaN);
-            ReduceInDouble(in look, start, ref sums);
-        }
-
-        look.FindNaN(ref sums);
-    }
-
-    private static void ReduceInDouble(in FirstLook look, int start, ref LogSumExpState sums)
-    {
-        DoubleRows.Reduce(new ReadOnlySpan<TLogit>(look.Row + start, look.Length - start), look.Question, out LogSumExpState rest);
-        if (start == 0)
-        {
-            sums = rest;
-        }
-        else
-        {
-            sums.Append(rest, start);
+            GradientLoops<TVector, TLogit, TFormat>.Write<TCaps, TEntropy, Off, Off>(row, gradient, count, in run);
         }
     }
 
-    /// <summary>What a first look works on.</summary>
-    private readonly ref struct FirstLook
+    private static void ScaleInDouble(Span<float> exponentials, double factor, double uniform)
     {
-        public TLogit* Row { get; init; }
-
-        public int Length { get; init; }
-
-        public ReduceOptions Question { get; init; }
-
-        /// <summary>Where exponentials are kept, or null.</summary>
-        public float* Kept { get; init; }
-
-        public Span<Run> Runs { get; init; }
-
-        /// <summary>
-        /// The largest logit of the first block that has one to work relative to: masks, or logits that are as good as masked, may
-        /// stand in front. That of the row if there is none, −inf if all are masked.
-        /// </summary>
-        public float FirstReference()
+        foreach (ref float value in exponentials)
         {
-            double lowest = SimdExponent<TVector, TLogit, TFormat, Off>.References(Question.SoftCap).Lowest;
-            float max = float.NegativeInfinity;
-            for (int start = 0; start < Length && !(max >= lowest); start += BlockLength)
-            {
-                max = MathF.Max(max, MaxOfBlock(start));
-            }
+            value = (float)((factor * value) - uniform);
+        }
+    }
 
-            return max == TFormat.MinusInfinity ? float.NegativeInfinity : max;
+    /// <summary>
+    /// A reference near the largest logit, where there are no runs; NaN, for double, where there is none or the logits that have
+    /// no gradient would have to be told apart.
+    /// </summary>
+    private static float ReferenceOf(in GradientRequest<TLogit> request)
+    {
+        const double steepest = 0.999; // of a cap: beyond, the inverse of the hyperbolic tangent grows without bound
+        const double near = 40;
+        LogitTransform transform = request.Transform;
+        double reference = request.Reference / transform.Scale;
+        bool isNear = true;
+        if (transform.HasCap)
+        {
+            double tanh = Math.Clamp(reference / transform.SoftCap, -steepest, steepest);
+            isNear = Math.Abs(reference - (transform.SoftCap * tanh)) * transform.Scale <= near;
+            reference = transform.SoftCap * Math.Atanh(tanh);
         }
 
-        /// <summary>The largest logit of the block from <paramref name="start"/> on.</summary>
-        public float MaxOfBlock(int start)
-            => ReduceLoop<TVector, TLogit, TFormat>.Max(Row + start, Math.Min(BlockLength, Length - start));
-
-        public void SetRun(int run, int end, float reference)
-        {
-            if (!Runs.IsEmpty)
-            {
-                Runs[run] = new(end, reference);
-            }
-        }
-
-        public void FindMax(int start, int count, ref LogSumExpState sums)
-        {
-            if (!Question.Wants(RowStatistics.ArgMax))
-            {
-                return;
-            }
-
-            float max = ReduceLoop<TVector, TLogit, TFormat>.Max(Row + start, count);
-            if (max > TFormat.MinusInfinity && max > sums.Max)
-            {
-                sums.Max = max;
-                sums.ArgMax = start;
-                while (LogitConvert.ToDouble(Row[sums.ArgMax]) != max)
-                {
-                    sums.ArgMax++;
-                }
-            }
-        }
-
-        /// <summary>The first NaN is the maximum to those who ask where one is. It shows in the sum.</summary>
-        public void FindNaN(ref LogSumExpState sums)
-        {
-            int end = !Question.Wants(RowStatistics.ArgMax) || !double.IsNaN(sums.Sum) ? 0 : double.IsNaN(sums.Max) ? sums.ArgMax : Length;
-            for (int i = 0; i < end; i++)
-            {
-                if (double.IsNaN(LogitConvert.ToDouble(Row[i])))
-                {
-                    sums.Max = double.NaN;
-                    sums.ArgMax = i;
-                    return;
-                }
-            }
-        }
+        bool isInFloat = request.Row.Length > MaxShortLength && isNear && request.Uniform == 0
+            && ReferenceRange.For<TLogit, TFormat>(in transform).Holds(reference);
+        return isInFloat ? (float)reference : float.NaN;
     }
 }

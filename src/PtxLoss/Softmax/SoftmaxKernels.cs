@@ -5,7 +5,9 @@ namespace PtxLosses.Softmax;
 /// <summary>The one place that decides which kernel runs.</summary>
 internal static class SoftmaxKernels
 {
-    /// <summary>The kernels that can run on this machine for an element type, best first; none if the type is not supported.</summary>
+    /// <summary>
+    /// The kernels that can run on this machine for an element type, best first; none if the type is not supported.
+    /// </summary>
     public static IReadOnlyList<SoftmaxKernel<TLogit>> Available<TLogit>()
         where TLogit : unmanaged
     {

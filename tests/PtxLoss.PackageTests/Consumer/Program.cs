@@ -23,25 +23,25 @@ Print("tensors", PtxLoss.ComputeWithGradient(1.5, tensor, targetTensor, ptxCoeff
 var padded = new ReadOnlyTensorSpan<float>([2.0f, 1.0f, 0.1f, 99, 0.5f, 2.5f, 0.3f, 99], [2, 3], [4, 1]);
 Print("strides", PtxLoss.Compute(1.5, padded, new ReadOnlyTensorSpan<int>(targets, [2]), ptxCoefficient: 0.1).Total);
 Print("shifted", PtxLoss.Compute(0, tensor, targetTensor, ptxCoefficient: 1, new PtxLossOptions { ShiftTargets = true }).Total);
-Print("counts", PtxLoss.CountTokens([0, -100, 1]), PtxLoss.CountTokens(targetTensor));
+Print("counts", PtxLoss.Denominator([0, -100, 1]), PtxLoss.Denominator(targetTensor));
 
 Tensor<float> hidden = Tensor.Create<float>([0.5f, -1, 0.2f, 0.8f], [2, 2]);
 Tensor<float> weight = Tensor.Create<float>([1, -2, 0.3f, 0.4f, -1, 1.5f], [3, 2]);
 Tensor<float> hiddenGradient = Tensor.CreateFromShape<float>([2, 2]), weightGradient = Tensor.CreateFromShape<float>([3, 2]);
-Print("hidden", PtxLoss.ComputeFromHidden<int>(1.5, hidden, weight, [0, 2], 0.1).Total);
-PtxLoss.ComputeFromHiddenWithGradient<int>(1.5, hidden, weight, [0, 2], 0.1, hiddenGradient, weightGradient);
+Print("hidden", PtxLoss.ComputeFromHidden(1.5, hidden, weight, [0, 2], 0.1).Total);
+PtxLoss.ComputeFromHiddenWithGradient(1.5, hidden, weight, [0, 2], 0.1, new() { Hidden = hiddenGradient, Weight = weightGradient });
 Print("weight gradient", [.. weightGradient]);
 
 double[] loss = new double[2], entropy = new double[2], logSumExp = new double[2];
 CrossEntropy.Forward(logits, [0, 2], 3, new CrossEntropyOutputs { Loss = loss, Entropy = entropy, LogSumExp = logSumExp });
-CrossEntropy.Backward(logits, [0, 2], 3, logSumExp, tokenScale: [0.5, -1.0], logitsGradient: gradient);
+CrossEntropy.Backward(logits, [0, 2], 3, new() { LogSumExp = logSumExp }, new() { Loss = [0.5, -1.0] }, logitsGradient: gradient);
 Print("per token", [.. loss, .. entropy]);
 Print("policy gradient", gradient);
 
 var accumulator = new PtxLossAccumulator();
 var rest = new PtxLossAccumulator();
-accumulator.Add(logits[..3], targets[..1], 3);
-rest.Add(logits[3..], targets[1..], 3);
+accumulator.Add(PtxLoss.Compute(0, logits[..3], targets[..1], 3, 1));
+rest.Add(PtxLoss.Compute(0, logits[3..], targets[1..], 3, 1));
 accumulator.Merge(rest);
 Print("accumulator", accumulator.ToResult(1.5, 0.1).Total);
 

@@ -10,28 +10,36 @@ internal static unsafe class BatchPassCalls
     /// <param name="coefficient">γ.</param>
     /// <param name="gradient">Where the gradient goes: perhaps the logits.</param>
     /// <param name="options">The options.</param>
+    /// <param name="tokenWeights">The weights, or none.</param>
     public static PtxLossResult Run<TLogit>(
-        SoftmaxKernel<TLogit> kernel, TLogit[] logits, int[] targets, double coefficient, TLogit[] gradient, PtxLossOptions options)
+        SoftmaxKernel<TLogit> kernel,
+        TLogit[] logits,
+        int[] targets,
+        double coefficient,
+        TLogit[] gradient,
+        PtxLossOptions options,
+        ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
     {
-        ReadOnlySpan<float> weights = options.TokenWeights.Span;
         fixed (TLogit* logitsStart = logits, gradientStart = gradient)
         fixed (int* targetsStart = targets)
-        fixed (float* weightsStart = weights)
+        fixed (float* weightsStart = tokenWeights)
         {
             int tokens = targets.Length, vocabularySize = logits.Length / targets.Length;
-            var targetRows = new TargetRows<int>(targetsStart, tokens, options.IgnoreIndex);
-            long count = targetRows.CountTokens();
-            double weight = weights.IsEmpty ? count : targetRows.SumWeights(weights);
-            var logitRows = new LogitRows<TLogit>(logitsStart, tokens, vocabularySize);
-            var pass = new BatchPass<TLogit, int>(kernel, in logitRows, in targetRows, new RowOptions(options))
+            var memory = new BatchMemory<TLogit, int>
             {
+                Logits = new(logitsStart, tokens, vocabularySize),
+                Targets = new(targetsStart, tokens, options.IgnoreIndex),
                 TokenWeights = weightsStart,
-                Scale = coefficient / new Normalizer(options).Of(weight),
+                Gradient = new(gradientStart, tokens, vocabularySize),
+                WantsGradient = true,
             };
-            pass.WriteGradientTo(new LogitRows<TLogit>(gradientStart, tokens, vocabularySize));
-            TokenLosses sums = BatchScheduler.Run(pass, options.MaxDegreeOfParallelism);
-            return new(0, coefficient, new(sums.CrossEntropy, sums.ZLoss, weight, count), new Normalizer(options), options.ZLossCoefficient);
+            BatchCount count = BatchCount.Of(in memory.Targets, vocabularySize, [tokens], tokenWeights);
+            var normalizer = new Normalizer(options);
+            var pass = new BatchPass<TLogit, int>(
+                kernel, in memory, LossCall.RowOptionsOf(options), coefficient / normalizer.DivisorFor(count.Weight));
+            TokenLosses sums = BatchScheduler.Run(in pass);
+            return new(0, coefficient, new(sums.CrossEntropy, sums.ZLoss, count.Weight, count.Tokens), normalizer, options.ZLossCoefficient);
         }
     }
 }

@@ -36,7 +36,7 @@ public unsafe class LogitRowsTests
         var logits = new LogitRows<float>((float*)Address, tokens, vocabularySize);
         var gradient = new LogitRows<float>((float*)(OtherAddress + misalignment), tokens, vocabularySize);
 
-        gradient.StreamsBeside(in logits).Should().Be(streams);
-        logits.StreamsBeside(in logits).Should().BeFalse("it is in place");
+        gradient.ExceedsCachesBeside(in logits).Should().Be(streams);
+        logits.ExceedsCachesBeside(in logits).Should().BeFalse("it is in place");
     }
 }

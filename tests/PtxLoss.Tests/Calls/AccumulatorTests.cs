@@ -26,13 +26,11 @@ public class AccumulatorTests
         int[] targets = [.. TestData.Targets(drawn.Tokens, vocabularySize, drawn.Seed).Select(target => random.Next(4) == 0 ? -100 : target)];
         float[] weights = [.. targets.Select(_ => drawn.HasWeights ? random.Next(3) * 0.75f : 1)];
         double counted = weights.Zip(targets, (weight, target) => target < 0 ? 0.0 : weight).Sum();
-        PtxLossOptions Options(Range tokens, double? denominator) => drawn.Options with
-        {
-            TokenWeights = drawn.HasWeights ? weights[tokens] : default(ReadOnlyMemory<float>),
-            Denominator = denominator,
-        };
+        float[] WeightsOf(Range tokens) => drawn.HasWeights ? weights[tokens] : [];
+        bool isMean = drawn.Options.Reduction == LossReduction.Mean;
+        var shared = drawn.Options with { Denominator = isMean ? counted : null };
 
-        PtxLoss.SumWeights(targets, Options(.., null)).Should().Be(counted);
+        PtxLoss.Denominator(targets, drawn.Options, WeightsOf(..)).Should().Be(counted);
         PtxLossAccumulator[] replicas = [.. Enumerable.Range(0, drawn.Replicas).Select(_ => new PtxLossAccumulator())];
         float[] gradient = new float[logits.Length], wholeGradient = new float[logits.Length];
         int start = 0;
@@ -40,7 +38,7 @@ public class AccumulatorTests
         {
             Range tokens = start..end, values = (start * vocabularySize)..(end * vocabularySize);
             PtxLossResult result = PtxLoss.ComputeWithGradient(
-                0, logits[values], targets[tokens], vocabularySize, coefficient, gradient.AsSpan(values), Options(tokens, counted));
+                0, logits[values], targets[tokens], vocabularySize, coefficient, gradient.AsSpan(values), shared, WeightsOf(tokens));
             PtxLossAccumulator replica = replicas[random.Next(drawn.Replicas)];
             if (drawn.IsCountedFirst)
             {
@@ -48,7 +46,7 @@ public class AccumulatorTests
             }
             else
             {
-                replica.Add(logits[values], targets[tokens], vocabularySize, Options(tokens, null));
+                replica.Add(PtxLoss.Compute(0, logits[values], targets[tokens], vocabularySize, 1, drawn.Options, WeightsOf(tokens)));
             }
 
             start = end;
@@ -61,13 +59,13 @@ public class AccumulatorTests
         }
 
         ScalarReference expected = ScalarReference.Compute<float, int>(
-            rlLoss, logits, targets, vocabularySize, coefficient, Options(.., null));
+            rlLoss, logits, targets, vocabularySize, coefficient, drawn.Options, WeightsOf(..));
         PtxLossResult whole = PtxLoss.ComputeWithGradient(
-            rlLoss, logits, targets, vocabularySize, coefficient, wholeGradient, Options(.., null));
+            rlLoss, logits, targets, vocabularySize, coefficient, wholeGradient, drawn.Options, WeightsOf(..));
         PtxLossResult actual = all.ToResult(rlLoss, coefficient);
         gradient.ShouldBeIdentical(wholeGradient);
         (actual.RlLoss, actual.PtxCoefficient, actual.TokenCount).Should().Be((rlLoss, coefficient, expected.TokenCount));
-        all.TokenCount.Should().Be(counted);
+        (all.WeightSum, all.TokenCount).Should().Be((counted, expected.TokenCount));
         Closeness.ShouldBeClose(
             [actual.LanguageModelLoss, actual.ZLoss, actual.Total],
             [expected.LanguageModelLoss, expected.ZLoss, expected.Total],
@@ -79,73 +77,42 @@ public class AccumulatorTests
     }
 
     [Fact]
-    public void What_is_known_of_each_token_is_as_good_as_its_logits()
-    {
-        var options = new PtxLossOptions { ZLossCoefficient = 0.1, Denominator = 9, TokenWeights = new[] { 1, 1, 0.5f, 2, 0, 1, 1, 0.25f } };
-        double[] logSumExp = new double[8], targetLogit = new double[8];
-        CrossEntropy.Forward(_logits, _targets, VocabularySize, new() { LogSumExp = logSumExp, TargetLogit = targetLogit });
-        (logSumExp[4], logSumExp[5]) = (double.NaN, double.NaN); // weight 0, and ignored
-        var accumulator = new PtxLossAccumulator();
-
-        accumulator.Add(_targets, VocabularySize, logSumExp, targetLogit, options);
-
-        accumulator.ToResult(2, 0.5).Should().Be(PtxLoss.Compute(2, _logits, _targets, VocabularySize, 0.5, options));
-    }
-
-    [Fact]
-    public void What_is_known_of_each_token_must_fit()
-    {
-        var accumulator = new PtxLossAccumulator();
-        double[] eight = new double[8];
-
-        Refuses(() => accumulator.Add(_targets, VocabularySize, new double[7], eight), "logSumExp has length 7, but needs 8 *", "logSumExp");
-        Refuses(() => accumulator.Add(_targets, VocabularySize, eight, new double[9]), "targetLogit has length 9, but needs 8 *", "targetLogit");
-        Refuses(() => accumulator.Add(_targets, 49, eight, eight), "targets[2] is 49, which is outside [0, 49) *", "targets");
-        Refuses(() => accumulator.Add(_targets, 0, eight, eight), "vocabularySize must be at least 1.*", "vocabularySize");
-        Refuses(
-            () => accumulator.Add(_targets, VocabularySize, eight, eight, new() { LabelSmoothing = 0.1 }),
-            "options.LabelSmoothing is 0.1, but must be 0 for losses of log-sum-exps: *", "options");
-        Refuses(
-            () => accumulator.Add(_targets, VocabularySize, eight, eight, new() { ShiftTargets = true }), "options.ShiftTargets is true, *", "options");
-        Refuses(
-            () => accumulator.Add(_targets, VocabularySize, eight, eight, new() { TokenWeights = new float[3] }),
-            "options.TokenWeights has length 3, *", "options");
-        accumulator.TokenCount.Should().Be(0);
-    }
-
-    [Fact]
     public void Sums_of_other_processes_are_as_good_as_the_accumulators_they_come_from()
     {
-        var options = new PtxLossOptions { ZLossCoefficient = 0.1, TokenWeights = new[] { 1, 1, 0.5f, 2, 0, 1, 1, 0.25f } };
-        var here = new PtxLossAccumulator();
-        var there = new PtxLossAccumulator();
-        here.Add(_logits, _targets, VocabularySize, options);
+        var options = new PtxLossOptions { ZLossCoefficient = 0.1 };
+        PtxLossResult expected = PtxLoss.Compute(2, _logits, _targets, VocabularySize, 0.5, options, [1, 1, 0.5f, 2, 0, 1, 1, 0.25f]);
+        PtxLossAccumulator here = new(), there = new();
+        here.Add(expected);
 
-        there.Add(here.LossSum, here.TokenCount, here.ZLossSum, options);
+        there.Add(here.LossSum, here.WeightSum, here.ZLossSum, here.TokenCount, options);
 
-        (here.LossSum, here.TokenCount, here.ZLossSum, here.ZLossCoefficient)
-            .Should().Be((there.LossSum, there.TokenCount, there.ZLossSum, there.ZLossCoefficient));
-        PtxLossResult expected = PtxLoss.Compute(2, _logits, _targets, VocabularySize, 0.5, options);
-        PtxLossResult actual = there.ToResult(2, 0.5);
-        (actual.LanguageModelLoss, actual.ZLoss, actual.PtxTerm, actual.Total)
-            .Should().Be((expected.LanguageModelLoss, expected.ZLoss, expected.PtxTerm, expected.Total));
-        there.TokenCount.Should().Be(4.75);
-        actual.TokenCount.Should().Be(5, "a sum of weights is all that it knows");
+        there.ToResult(2, 0.5).Should().Be(expected);
+        (there.WeightSum, there.TokenCount).Should().Be((4.75, 6));
     }
 
     [Fact]
-    public void Sums_without_a_z_loss_are_a_loss_and_a_count()
+    public void Sums_without_a_z_loss_are_a_loss_and_a_weight()
     {
         var accumulator = new PtxLossAccumulator();
 
-        accumulator.Add(lossSum: 6, tokenCount: 2);
-        accumulator.Add(lossSum: 3, tokenCount: 1.5);
+        accumulator.Add(lossSum: 6, weightSum: 2);
+        accumulator.Add(lossSum: 3, weightSum: 1.5, tokenCount: 2);
         accumulator.Add(0, 0);
-        accumulator.Add(0, 0, zLossSum: 0, new() { ZLossCoefficient = 0.5 });
+        accumulator.Add(0, 0, options: new() { ZLossCoefficient = 0.5 });
 
-        (accumulator.LossSum, accumulator.TokenCount, accumulator.ZLossSum, accumulator.ZLossCoefficient).Should().Be((9, 3.5, 0, 0));
+        (accumulator.LossSum, accumulator.WeightSum, accumulator.ZLossSum, accumulator.TokenCount).Should().Be((9, 3.5, 0, 2));
         PtxLossResult result = accumulator.ToResult(rlLoss: 1, ptxCoefficient: 0.5);
-        (result.LanguageModelLoss, result.Total, result.TokenCount).Should().Be((9 / 3.5, 1 + (0.5 * 9 / 3.5), 4));
+        (result.LanguageModelLoss, result.Total, result.TokenCount).Should().Be((9 / 3.5, 1 + (0.5 * 9 / 3.5), 2));
+    }
+
+    [Fact]
+    public void Tokens_of_weight_0_are_counted()
+    {
+        var accumulator = new PtxLossAccumulator();
+        accumulator.Add(lossSum: 0, weightSum: 0, tokenCount: 3);
+        accumulator.Add(lossSum: 4, weightSum: 2, tokenCount: 2);
+
+        (accumulator.WeightSum, accumulator.TokenCount, accumulator.ToResult(0, 1).LanguageModelLoss).Should().Be((2, 5, 2));
     }
 
     [Fact]
@@ -154,8 +121,8 @@ public class AccumulatorTests
         var accumulator = new PtxLossAccumulator();
         accumulator.Merge(new());
         accumulator.Add(default);
-        accumulator.Add(_logits, _targets, VocabularySize, new() { TokenWeights = new float[8], ZLossCoefficient = 0.1 });
-        accumulator.Add(ReadOnlySpan<float>.Empty, ReadOnlySpan<int>.Empty, VocabularySize);
+        accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, new() { ZLossCoefficient = 0.1 }, new float[8]));
+        accumulator.Add(PtxLoss.Compute<float, int>(0, [], [], VocabularySize, 1));
 
         PtxLossResult result = accumulator.ToResult(-0.0, 3);
 
@@ -165,12 +132,12 @@ public class AccumulatorTests
     }
 
     [Fact]
-    public void Each_denominator_of_a_sum_makes_its_part_of_the_mean()
+    public void Each_denominator_makes_of_a_sum_its_part_of_the_mean()
     {
         var options = new PtxLossOptions { Denominator = 20 };
         var accumulator = new PtxLossAccumulator();
-        accumulator.Add(_logits, _targets, VocabularySize, options);
-        accumulator.Add(lossSum: 4, tokenCount: 2);
+        accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options));
+        accumulator.Add(lossSum: 4, weightSum: 2, options: options);
 
         double sum = ScalarReference.Compute<float, int>(0, _logits, _targets, VocabularySize, 1, new() { Reduction = LossReduction.Sum }).LanguageModelLoss;
         accumulator.ToResult(0, 1).LanguageModelLoss.ShouldBeTheLoss((sum + 4) / 20);
@@ -183,8 +150,8 @@ public class AccumulatorTests
     {
         _logits[3] = targetLogit;
         var accumulator = new PtxLossAccumulator();
-        accumulator.Add(_logits, _targets, VocabularySize);
-        accumulator.Add(_logits.AsSpan(VocabularySize), _targets.AsSpan(1), VocabularySize);
+        accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1));
+        accumulator.Add(PtxLoss.Compute(0, _logits.AsSpan(VocabularySize), _targets.AsSpan(1), VocabularySize, 1));
         accumulator.Add(accumulator.LossSum, 3);
 
         accumulator.LossSum.Should().Be(expected);
@@ -195,21 +162,16 @@ public class AccumulatorTests
     public void What_disagrees_is_refused_and_nothing_is_added()
     {
         var accumulator = new PtxLossAccumulator();
-        accumulator.Add(_logits, _targets, VocabularySize, new() { ZLossCoefficient = 0.1, Denominator = 7 });
-        (double, double, double) before = Sums();
+        var options = new PtxLossOptions { ZLossCoefficient = 0.1, Denominator = 7 };
+        accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options));
+        (double, double, double, long) before = Sums();
 
-        Refuses(() => Add(new() { ZLossCoefficient = 0.2, Denominator = 7 }), "ZLossCoefficient is 0.2, but 0.1 in what was added before; *", "options");
-        Refuses(() => Add(new() { ZLossCoefficient = 0.1, Denominator = 8 }), "Denominator is 8, but 7 in what was added before; *", "options");
-        Refuses(() => Add(new() { ZLossCoefficient = 0.1 }), "Denominator is null, but 7 in what was added before; *", "options");
-        Refuses(
-            () => Add(new() { ZLossCoefficient = 0.1, Denominator = 7, Reduction = LossReduction.Sum }),
-            "Reduction is Sum, but Mean in what was added before; *",
-            "options");
-        Refuses(
-            () => accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1)),
-            "ZLossCoefficient is 0, but 0.1 in what was added before; *",
-            "result");
-        Refuses(() => accumulator.Add(3, 2), "ZLossCoefficient is 0, but 0.1 in what was added before; *", "lossSum");
+        RefusesBoth(options with { ZLossCoefficient = 0.2 }, "ZLossCoefficient is 0.2, but 0.1 in what was added before; *");
+        RefusesBoth(options with { Denominator = 8 }, "Denominator is 8, but 7 in what was added before; *");
+        RefusesBoth(options with { Denominator = null }, "Denominator is null, but 7 in what was added before; *");
+        RefusesBoth(
+            options with { Denominator = null, Reduction = LossReduction.Sum }, "Reduction is Sum, but Mean in what was added before; *");
+        Refuses(() => accumulator.Add(3, 2), "ZLossCoefficient is 0, but 0.1 in what was added before; *", "options");
         var other = new PtxLossAccumulator();
         other.Add(3, 2);
         Refuses(() => accumulator.Merge(other), "ZLossCoefficient is 0, but 0.1 in what was added before; *", "other");
@@ -217,27 +179,37 @@ public class AccumulatorTests
         accumulator.Invoking(x => x.Merge(null!)).Should().Throw<ArgumentNullException>().WithParameterName("other");
         Sums().Should().Be(before);
 
-        void Add(PtxLossOptions options) => accumulator.Add(_logits, _targets, VocabularySize, options);
-        (double, double, double) Sums() => (accumulator.LossSum, accumulator.TokenCount, accumulator.ZLossSum);
+        void RefusesBoth(PtxLossOptions others, string message)
+        {
+            Refuses(() => accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, others)), message, "result");
+            Refuses(() => accumulator.Add(3, 2, options: others), message, "options");
+        }
+
+        (double, double, double, long) Sums() => (accumulator.LossSum, accumulator.WeightSum, accumulator.ZLossSum, accumulator.TokenCount);
     }
 
     [Theory]
-    [InlineData(1, -1, 0, 0, "tokenCount is -1, but must be from 0 to 2^53.*")]
-    [InlineData(1, double.NaN, 0, 0, "tokenCount is NaN, but must be from 0 to 2^53.*")]
-    [InlineData(1, 1.0e20, 0, 0, "tokenCount is 1E+20, but must be from 0 to 2^53.*")]
-    [InlineData(1, 0, 0, 0, "lossSum is 1, but must be 0 where tokenCount is 0.*")]
-    [InlineData(double.NaN, 0, 0, 0, "lossSum is NaN, but must be 0 where tokenCount is 0.*")]
-    [InlineData(0, 0, 1, 0.1, "zLossSum is 1, but must be 0 where tokenCount is 0.*")]
-    [InlineData(1, 2, 1, 0, "zLossSum is 1, but must be 0 where there is no z-loss.*")]
+    [InlineData(1, -1, 0, 0, "weightSum is -1, but must be finite and at least 0.*")]
+    [InlineData(1, double.NaN, 0, 0, "weightSum is NaN, but must be finite and at least 0.*")]
+    [InlineData(1, double.PositiveInfinity, 0, 0, "weightSum is Infinity, but must be finite and at least 0.*")]
+    [InlineData(1, 0, 0, 0, "lossSum is 1, but must be 0 where weightSum is 0.*")]
+    [InlineData(double.NaN, 0, 0, 0, "lossSum is NaN, but must be 0 where weightSum is 0.*")]
+    [InlineData(0, 0, 1, 0.1, "zLossSum is 1, but must be 0 where weightSum is 0.*")]
+    [InlineData(1, 2, 1, 0, "zLossSum is 1, but must be 0 where options.ZLossCoefficient is 0.*")]
     [InlineData(1, 2, -1, 0.1, "zLossSum is -1, but must be at least 0.*")]
-    public void Sums_that_cannot_be_are_refused(double lossSum, double tokenCount, double zLossSum, double zLossCoefficient, string message)
+    public void Sums_that_cannot_be_are_refused(double lossSum, double weightSum, double zLossSum, double zLossCoefficient, string message)
     {
         var accumulator = new PtxLossAccumulator();
         var options = new PtxLossOptions { ZLossCoefficient = zLossCoefficient };
 
-        Refuses(() => accumulator.Add(lossSum, tokenCount, zLossSum, options), message, message[..message.IndexOf(' ', StringComparison.Ordinal)]);
+        Refuses(
+            () => accumulator.Add(lossSum, weightSum, zLossSum, 2, options), message, message[..message.IndexOf(' ', StringComparison.Ordinal)]);
         accumulator.TokenCount.Should().Be(0);
     }
+
+    [Fact]
+    public void Less_than_no_tokens_are_refused()
+        => Refuses(() => new PtxLossAccumulator().Add(1, 2, tokenCount: -1), "tokenCount is -1, but must be at least 0.*", "tokenCount");
 
     [Fact]
     public void Sums_are_reduced_as_their_options_say()
@@ -246,12 +218,12 @@ public class AccumulatorTests
         [
             new() { Reduction = LossReduction.Sum },
             new() { Denominator = 3 },
-            new() { Denominator = 3, ZLossCoefficient = 0.5, TokenWeights = new float[7] }, // weights are in the sums already
+            new() { Denominator = 3, ZLossCoefficient = 0.5 },
         ];
         foreach (PtxLossOptions options in all)
         {
             var accumulator = new PtxLossAccumulator();
-            accumulator.Add(6, 2, options.ZLossCoefficient * 8, options);
+            accumulator.Add(6, 2, options.ZLossCoefficient * 8, options: options);
 
             PtxLossResult result = accumulator.ToResult(1, 1);
             double divisor = options.Reduction == LossReduction.Sum ? 1 : 3;
@@ -260,8 +232,11 @@ public class AccumulatorTests
         }
 
         Refuses(
-            () => new PtxLossAccumulator().Add(6, 2, 0, new() { ZLossCoefficient = -1 }),
+            () => new PtxLossAccumulator().Add(6, 2, options: new() { ZLossCoefficient = -1 }),
             "options.ZLossCoefficient is -1, but must be finite and at least 0.*", "options");
+        Refuses(
+            () => new PtxLossAccumulator().Add(6, 2, options: new() { Reduction = LossReduction.Sum, Denominator = 3 }),
+            "options.Denominator is 3, but must be null where options.Reduction is Sum: *", "options");
     }
 
     [Fact]
@@ -269,10 +244,9 @@ public class AccumulatorTests
     {
         var options = new PtxLossOptions { Denominator = 0 };
         var accumulator = new PtxLossAccumulator();
-        accumulator.Add(_logits, _targets, VocabularySize, options with { TokenWeights = new float[8] });
+        accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options, new float[8]));
 
-        Refuses(() => accumulator.Add(_logits, _targets, VocabularySize, options), "options.Denominator is 0, but 6 tokens count, *", "options");
-        Refuses(() => accumulator.Add(3, 2), "options.Denominator is 0, but 8 tokens count, *", "lossSum");
+        Refuses(() => accumulator.Add(3, 2, tokenCount: 2, options: options), "options.Denominator is 0, but 8 tokens count, *", "options");
     }
 
     [Fact]

@@ -21,7 +21,7 @@ public class BadInputTests
     public void No_targets_for_logits()
     {
         Rejects("targets", "targets is empty, but logits holds 12 values, vocabularySize 4 per target.", targets: []);
-        Rejects("targets", "targets is empty", targets: [], options: new() { TokenWeights = new float[3] });
+        Rejects("targets", "targets is empty", targets: [], tokenWeights: new float[3]);
     }
 
     [Fact]
@@ -69,7 +69,8 @@ public class BadInputTests
             (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { LabelSmoothing = 1 }), 1.0),
             (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { ZLossCoefficient = -2 }), -2.0),
             (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { LogitSoftCap = double.NaN }), double.NaN),
-            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { TokenWeights = new[] { 0, -3f, 0 } }), -3f),
+            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { LogitScale = 0 }), 0.0),
+            (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, null, [0, -3, 0]), -3f),
             (() => PtxLoss.Compute(0, _logits, _targets, 4, 1, new() { MaxDegreeOfParallelism = 0 }), 0),
         ];
 
@@ -106,14 +107,20 @@ public class BadInputTests
         float[] inPlace = [.. _logits];
         foreach (float[] weights in new float[][] { [], [0, 0, 0.5f] })
         {
-            var options = new PtxLossOptions { Denominator = 0, TokenWeights = weights };
+            var options = new PtxLossOptions { Denominator = 0 };
             Action[] calls =
             [
-                () => PtxLoss.Compute(0, _logits, targets, 4, 1, options),
-                () => PtxLoss.ComputeWithGradient(0, _logits, targets, 4, 1, _gradient, options),
-                () => PtxLoss.ComputeWithGradient(0, inPlace, targets, 4, 1, inPlace, options),
+                () => PtxLoss.Compute(0, _logits, targets, 4, 1, options, weights),
+                () => PtxLoss.ComputeWithGradient(0, _logits, targets, 4, 1, _gradient, options, weights),
+                () => PtxLoss.ComputeWithGradient(0, inPlace, targets, 4, 1, inPlace, options, weights),
                 () => PtxLoss.ComputeWithGradient(
-                    0, Tensor.Create(_logits, [3, 4]), Tensor.Create(targets, [3]), 1, new TensorSpan<float>(_gradient, [3, 4]), options),
+                    0,
+                    new ReadOnlyTensorSpan<float>(_logits, [3, 4]),
+                    new ReadOnlyTensorSpan<int>(targets, [3]),
+                    1,
+                    new TensorSpan<float>(_gradient, [3, 4]),
+                    options,
+                    weights),
             ];
             foreach (Action call in calls)
             {
@@ -157,7 +164,7 @@ public class BadInputTests
         float[] before = [.. memory];
         Action act = () => PtxLoss.ComputeWithGradient(0, memory.AsSpan(14, 12), _targets, 4, 1, memory.AsSpan(14 + offset, 12));
         Action backward = () => CrossEntropy.Backward(
-            memory.AsSpan(14, 12), _targets, 4, new double[3], new double[3], memory.AsSpan(14 + offset, 12));
+            memory.AsSpan(14, 12), _targets, 4, new() { LogSumExp = new double[3] }, new() { Loss = new double[3] }, memory.AsSpan(14 + offset, 12));
 
         foreach (Action call in new[] { act, backward })
         {
@@ -173,14 +180,23 @@ public class BadInputTests
         double[] memory = new double[12];
         Action targets = () => PtxLoss.ComputeWithGradient<double, long>(
             0, [1, 2, 3, 4], MemoryMarshal.Cast<double, long>(memory.AsSpan(3, 2)), 2, 1, memory.AsSpan(0, 4));
-        Action logSumExp = () => CrossEntropy.Backward<double, int>(
-            [1, 2, 3, 4], [0, 1], 2, memory.AsSpan(0, 2), new double[2], memory.AsSpan(1, 4));
-        Action tokenScale = () => CrossEntropy.Backward<double, int>(
-            [1, 2, 3, 4], [0, 1], 2, new double[2], memory.AsSpan(4, 2), memory.AsSpan(1, 4));
 
         targets.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps targets*");
-        logSumExp.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps logSumExp*");
-        tokenScale.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps tokenScale*");
+        foreach (string name in new[] { "forward.LogSumExp", "forward.Entropy", "gradients.Loss", "gradients.LogSumExp", "gradients.Entropy" })
+        {
+            Action backward = () => CrossEntropy.Backward<double, int>(
+                [1, 2, 3, 4],
+                [0, 1],
+                2,
+                new() { LogSumExp = Of("forward.LogSumExp"), Entropy = Of("forward.Entropy") },
+                new() { Loss = Of("gradients.Loss"), LogSumExp = Of("gradients.LogSumExp"), Entropy = Of("gradients.Entropy") },
+                memory.AsSpan(1, 4));
+
+            backward.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage($"*overlaps {name};*");
+
+            Span<double> Of(string span) => span == name ? memory.AsSpan(4, 2) : new double[2];
+        }
+
         memory.Should().OnlyContain(x => x == 0);
     }
 
@@ -282,16 +298,36 @@ public class BadInputTests
     [Fact]
     public void Backward_inputs_of_another_length()
     {
-        Action logSumExp = () => CrossEntropy.Backward(_logits, _targets, 4, new double[2], new double[3], _gradient);
-        Action tokenScale = () => CrossEntropy.Backward(_logits, _targets, 4, new double[3], new double[4], _gradient);
-        Action gradient = () => CrossEntropy.Backward(_logits, _targets, 4, new double[3], new double[3], _gradient.AsSpan(1));
+        Refused(logSumExp: 2, name: "forward.LogSumExp", message: "forward.LogSumExp has length 2, but needs 3 values, one per target.*");
+        Refused(logSumExp: 0, name: "forward.LogSumExp", message: "forward.LogSumExp has length 0, but needs 3 values, one per target.*");
+        Refused(
+            entropy: 0,
+            name: "forward.Entropy",
+            message: "forward.Entropy has length 0, but needs 3 values, one per target, where gradients.Entropy is given.*");
+        foreach (string output in new[] { "Loss", "LogSumExp", "Entropy" })
+        {
+            Refused(
+                wrong: output,
+                name: $"gradients.{output}",
+                message: $"gradients.{output} has length 4, but needs 3 values, one per target, or to be empty.*");
+        }
 
-        logSumExp.Should().Throw<ArgumentException>().WithParameterName("logSumExp")
-            .WithMessage("logSumExp has length 2, but needs 3 values, one per target.*");
-        tokenScale.Should().Throw<ArgumentException>().WithParameterName("tokenScale")
-            .WithMessage("tokenScale has length 4, but needs 3 values, one per target.*");
-        gradient.Should().Throw<ArgumentException>().WithParameterName("logitsGradient")
-            .WithMessage("logitsGradient has length 11, but needs 12 values, one per logit.*");
+        Refused(gradient: 11, name: "logitsGradient", message: "logitsGradient has length 11, but needs 12 values, one per logit.*");
+
+        void Refused(string name, string message, int logSumExp = 3, int entropy = 3, string wrong = "", int gradient = 12)
+        {
+            Action call = () => CrossEntropy.Backward(
+                _logits,
+                _targets,
+                4,
+                new() { LogSumExp = new double[logSumExp], Entropy = new double[entropy] },
+                new() { Loss = Of("Loss"), LogSumExp = Of("LogSumExp"), Entropy = Of("Entropy") },
+                _gradient.AsSpan(0, gradient));
+            call.Should().Throw<ArgumentException>().WithParameterName(name).WithMessage(message);
+
+            double[] Of(string output) => new double[output == wrong ? 4 : 3];
+        }
+
         _gradient.Should().OnlyContain(x => x == Untouched);
     }
 
@@ -325,16 +361,25 @@ public class BadInputTests
     }
 
     [Theory]
+    [InlineData(0)]
+    [InlineData(-1)]
+    [InlineData(double.PositiveInfinity)]
+    [InlineData(double.NaN)]
+    public void A_logit_scale_out_of_range(double scale)
+        => Rejects(
+            "options", Invariant($"options.LogitScale is {scale}, but must be finite and above 0."), options: new() { LogitScale = scale });
+
+    [Theory]
     [InlineData(-1e-9f)]
     [InlineData(float.PositiveInfinity)]
     [InlineData(float.NegativeInfinity)]
     [InlineData(float.NaN)]
     public void A_token_weight_out_of_range(float weight)
         => Rejects(
-            "options",
-            Invariant($"options.TokenWeights[1] is {weight}, but must be finite and at least 0."),
+            "tokenWeights",
+            Invariant($"tokenWeights[1] is {weight}, but must be finite and at least 0."),
             targets: [-100, 1, 2],
-            options: new() { TokenWeights = new[] { float.NaN, weight, float.NaN } });
+            tokenWeights: [float.NaN, weight, float.NaN]);
 
     [Theory]
     [InlineData(1)]
@@ -342,18 +387,17 @@ public class BadInputTests
     [InlineData(4)]
     public void Token_weights_of_another_length(int length)
         => Rejects(
-            "options",
-            $"options.TokenWeights has length {length}, but must have 3, one per target, or be empty.",
-            options: new() { TokenWeights = new float[length] });
+            "tokenWeights",
+            $"tokenWeights has length {length}, but must have 3, one per target, or be empty.",
+            tokenWeights: new float[length]);
 
     [Fact]
     public void A_gradient_over_the_token_weights()
     {
         float[] memory = [.. Enumerable.Repeat(1f, 14)];
-        var options = new PtxLossOptions { TokenWeights = memory.AsMemory(0, 3) };
-        Action act = () => PtxLoss.ComputeWithGradient(0, _logits, _targets, 4, 1, memory.AsSpan(2, 12), options);
+        Action act = () => PtxLoss.ComputeWithGradient(0, _logits, _targets, 4, 1, memory.AsSpan(2, 12), null, memory.AsSpan(0, 3));
 
-        act.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps options.TokenWeights*");
+        act.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps tokenWeights;*");
         memory.Should().OnlyContain(x => x == 1);
     }
 
@@ -363,7 +407,8 @@ public class BadInputTests
         float[] inPlace = [.. _logits];
         var options = new PtxLossOptions { AccumulateGradient = true };
         Action compute = () => PtxLoss.ComputeWithGradient(0, inPlace, _targets, 4, 1, inPlace, options);
-        Action backward = () => CrossEntropy.Backward(inPlace, _targets, 4, new double[3], new double[3], inPlace, options);
+        Action backward = () => CrossEntropy.Backward(
+            inPlace, _targets, 4, new() { LogSumExp = new double[3] }, new() { Loss = new double[3] }, inPlace, options);
 
         foreach (Action call in new[] { compute, backward })
         {
@@ -391,21 +436,23 @@ public class BadInputTests
         int[]? targets = null,
         int vocabularySize = 4,
         double? coefficient = null,
-        PtxLossOptions? options = null)
+        PtxLossOptions? options = null,
+        float[]? tokenWeights = null)
     {
         targets ??= _targets;
         double[] output = [.. Enumerable.Repeat((double)Untouched, targets.Length)];
         float[] inPlace = [.. _logits];
         List<Action> calls =
         [
-            () => PtxLoss.Compute(0, _logits, targets, vocabularySize, coefficient ?? 1, options),
-            () => PtxLoss.ComputeWithGradient(0, _logits, targets, vocabularySize, coefficient ?? 1, _gradient, options),
-            () => PtxLoss.ComputeWithGradient(0, inPlace, targets, vocabularySize, coefficient ?? 1, inPlace, options),
+            () => PtxLoss.Compute(0, _logits, targets, vocabularySize, coefficient ?? 1, options, tokenWeights),
+            () => PtxLoss.ComputeWithGradient(0, _logits, targets, vocabularySize, coefficient ?? 1, _gradient, options, tokenWeights),
+            () => PtxLoss.ComputeWithGradient(0, inPlace, targets, vocabularySize, coefficient ?? 1, inPlace, options, tokenWeights),
         ];
-        if (coefficient is null)
+        if (coefficient is null && tokenWeights is null)
         {
             calls.Add(() => CrossEntropy.Forward(_logits, targets, vocabularySize, new CrossEntropyOutputs { Loss = output }, options));
-            calls.Add(() => CrossEntropy.Backward(_logits, targets, vocabularySize, output, output, _gradient, options));
+            calls.Add(() => CrossEntropy.Backward(
+                _logits, targets, vocabularySize, new() { LogSumExp = output }, new() { Loss = output }, _gradient, options));
         }
 
         foreach (Action call in calls)

@@ -80,6 +80,43 @@ public class FarOutTests
         ShouldMatch(logits, 1999);
     }
 
+    [Theory]
+    [InlineData(0.01)]
+    [InlineData(0.002)]
+    [InlineData(1)]
+    public void Infinity_and_NaN_among_the_largest_Halves_are_seen_whatever_the_scale(double scale)
+    {
+        foreach (Half special in new[] { Half.PositiveInfinity, Half.NaN, -Half.NaN, BitConverter.UInt16BitsToHalf(0x7C01) })
+        {
+            Half[] logits = [.. Enumerable.Repeat(Half.MaxValue, 3000)], gradient = new Half[3000];
+            logits[1500] = special;
+            int[] argMax = new int[1];
+            foreach (double cap in new[] { 0, 1e5 })
+            {
+                var options = new PtxLossOptions { LogitScale = scale, LogitSoftCap = cap };
+
+                PtxLoss.ComputeWithGradient(0, logits, [0], 3000, 1, gradient, options).Total.Should().Be(double.NaN);
+                gradient.Should().OnlyContain(g => Half.IsNaN(g));
+                CrossEntropy.Forward(logits, [0], 3000, new() { ArgMax = argMax }, options);
+                argMax[0].Should().Be(1500);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(20)]
+    [InlineData(300)]
+    public void The_slope_of_a_cap_keeps_its_digits_far_beyond_it(int vocabularySize)
+    {
+        double[] logits = [.. Enumerable.Repeat(0.0, vocabularySize)], gradient = new double[vocabularySize];
+        logits[1] = 30 * 17; // 17 caps
+        double slope = Math.Pow(Math.Cosh(17), -2), p = 1 / (1 + ((vocabularySize - 1) * Math.Exp(-30)));
+
+        PtxLoss.ComputeWithGradient(0, logits, [0], vocabularySize, 1, gradient, new() { LogitSoftCap = 30 });
+
+        gradient[1].Should().BeApproximately(p * slope, 1e-12 * slope);
+    }
+
     [Fact]
     public void Overflow_of_an_earlier_gradient_stays_visible()
     {
@@ -206,7 +243,8 @@ public class FarOutTests
         CheckGradient(inPlace);
         CrossEntropy.Forward<TLogit, int>(logits, [target], logits.Length, new() { Entropy = entropy, LogSumExp = logSumExp }, options);
         entropy[0].Should().BeApproximately(expected.Entropy[0], bounds.Entropy);
-        CrossEntropy.Backward<TLogit, int>(logits, [target], logits.Length, logSumExp, [1], gradient, options);
+        CrossEntropy.Backward<TLogit, int>(
+            logits, [target], logits.Length, new() { LogSumExp = logSumExp }, new() { Loss = [1] }, gradient, options);
         CheckGradient(gradient, isOfLogSumExp: true);
 
         void CheckGradient(TLogit[] actual, bool isOfLogSumExp = false) => Closeness.ShouldBeClose(

@@ -19,6 +19,7 @@ public class ShardTests
     {
         public double ZLossCoefficient { get; init; }
         public double LogitSoftCap { get; init; }
+        public double LogitScale { get; init; } = 1;
         public bool HasMasks { get; init; }
         public bool IsInPlace { get; init; }
         public int Threads { get; init; } = 1;
@@ -61,8 +62,8 @@ public class ShardTests
         double[] scale = [.. targets.Select(_ => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5)];
         var options = new PtxLossOptions
         {
-            ZLossCoefficient = drawn.ZLossCoefficient,
             LogitSoftCap = drawn.LogitSoftCap,
+            LogitScale = drawn.LogitScale,
             MaxDegreeOfParallelism = drawn.Threads,
         };
 
@@ -70,24 +71,23 @@ public class ShardTests
         double[] logSumExp = Exchange([.. ranks.Select(rank => rank.LogSumExp)]);
         double[] targetLogit = [.. Enumerable.Range(0, tokens).Select(t => ranks.Sum(rank => rank.TargetLogit[t]))];
         double[] gradient = new double[logits.Length];
-        var losses = new PtxLossAccumulator();
-        var weighted = options with { TokenWeights = targets.Select(_ => random.Next(5) == 0 ? 0 : 2 * random.NextSingle()).ToArray() };
+        float[] weights = [.. targets.Select(_ => random.Next(5) == 0 ? 0 : 2 * random.NextSingle())];
+        var whole = options with { ZLossCoefficient = drawn.ZLossCoefficient };
         foreach (Rank<TLogit> rank in ranks)
         {
-            rank.AddLosses(losses, logSumExp, weighted.TokenWeights);
-            rank.Differentiate(logSumExp, scale, drawn.IsInPlace, gradient, vocabularySize);
+            rank.Differentiate(logSumExp, scale, drawn.ZLossCoefficient, drawn.IsInPlace, gradient, vocabularySize);
         }
 
         Bounds bounds = Bounds.Of<TLogit>();
         double[] exact = [.. logits.Select(LogitConvert.ToDouble)];
         ScalarReference expected = ScalarReference.Compute<double, long>(
-            0, exact, targets, vocabularySize, 1, options with { Reduction = LossReduction.Sum });
+            0, exact, targets, vocabularySize, 1, whole with { Reduction = LossReduction.Sum });
         Closeness.ShouldBeClose(
             [.. logSumExp.Select((x, t) => targets[t] < 0 ? 0 : x)],
             [.. expected.LogSumExp.Select(x => double.IsNegativeInfinity(x) ? double.NaN : x)], // −inf − −inf; the loss is NaN both ways
             _ => bounds.Sum);
-        ScalarReference loss = ScalarReference.Compute<double, long>(1.5, exact, targets, vocabularySize, 0.1, weighted);
-        PtxLossResult result = losses.ToResult(1.5, 0.1);
+        ScalarReference loss = ScalarReference.Compute<double, long>(1.5, exact, targets, vocabularySize, 0.1, whole, weights);
+        PtxLossResult result = AddUp(targets, logSumExp, targetLogit, weights, whole).ToResult(1.5, 0.1);
         result.TokenCount.Should().Be(loss.TokenCount);
         Closeness.ShouldBeClose(
             [result.LanguageModelLoss, result.ZLoss, result.Total],
@@ -107,8 +107,28 @@ public class ShardTests
                     scale[token],
                     Math.Abs(expected.Gradient[i] * scale[token]),
                     vocabularySize,
-                    options);
+                    whole);
             });
+    }
+
+    /// <summary>What the ranks together know of the losses of the tokens, added up.</summary>
+    private static PtxLossAccumulator AddUp(
+        long[] targets, double[] logSumExp, double[] targetLogit, float[] weights, PtxLossOptions options)
+    {
+        double loss = 0, zLoss = 0;
+        for (int token = 0; token < targets.Length; token++)
+        {
+            if (targets[token] >= 0 && weights[token] > 0)
+            {
+                loss += weights[token] * (logSumExp[token] - targetLogit[token]);
+                zLoss += options.ZLossCoefficient == 0 ? 0 : weights[token] * logSumExp[token] * logSumExp[token];
+            }
+        }
+
+        var losses = new PtxLossAccumulator();
+        losses.Add(
+            loss, PtxLoss.Denominator(targets, options, weights), zLoss, (long)PtxLoss.Denominator(targets, options), options);
+        return losses;
     }
 
     /// <summary>What an all-reduce of the maximum and one of the sum make of the shards' log-sum-exps.</summary>
@@ -149,16 +169,22 @@ public class ShardTests
             });
         }
 
-        public void AddLosses(PtxLossAccumulator losses, double[] logSumExp, ReadOnlyMemory<float> weights)
-            => losses.Add(_targets, _size, logSumExp, TargetLogit, _options with { TokenWeights = weights });
-
-        public void Differentiate(double[] logSumExp, double[] scale, bool inPlace, double[] whole, int vocabularySize)
+        /// <summary>The gradient of scale · (loss + β·lse²).</summary>
+        public void Differentiate(double[] logSumExp, double[] scale, double beta, bool inPlace, double[] whole, int vocabularySize)
         {
             TLogit[] gradient = inPlace ? _logits : new TLogit[_logits.Length];
-            CrossEntropy.Backward(_logits, _targets, _size, logSumExp, scale, gradient, _options);
+            double[] ofLogSumExp = beta == 0 ? [] : [.. scale.Select((s, token) => s == 0 ? 0 : 2 * beta * s * logSumExp[token])];
+            CrossEntropy.Backward(
+                _logits,
+                _targets,
+                _size,
+                new() { LogSumExp = logSumExp },
+                new() { Loss = scale, LogSumExp = ofLogSumExp },
+                gradient,
+                _options);
             for (int i = 0; i < gradient.Length; i++)
             {
-                whole[(i / _size * vocabularySize) + (int)_options.VocabularyStart + (i % _size)] = LogitConvert.ToDouble(gradient[i]);
+                whole[(i / _size * vocabularySize) + (int)_options.VocabularyStart! + (i % _size)] = LogitConvert.ToDouble(gradient[i]);
             }
         }
     }
@@ -172,8 +198,8 @@ public class ShardTests
 
         CrossEntropy.Forward(_logits, _targets, VocabularySize, new() { LogSumExp = logSumExp }, shard);
         CrossEntropy.Forward(_logits, _targets, VocabularySize, new() { LogSumExp = whole });
-        CrossEntropy.Backward(_logits, _targets, VocabularySize, logSumExp, _ones, gradient, shard);
-        CrossEntropy.Backward(_logits, _targets, VocabularySize, whole, _ones, wholeGradient);
+        CrossEntropy.Backward(_logits, _targets, VocabularySize, new() { LogSumExp = logSumExp }, new() { Loss = _ones }, gradient, shard);
+        CrossEntropy.Backward(_logits, _targets, VocabularySize, new() { LogSumExp = whole }, new() { Loss = _ones }, wholeGradient);
 
         logSumExp.Should().Equal(whole);
         gradient.ShouldBeIdentical(wholeGradient);
@@ -191,6 +217,44 @@ public class ShardTests
         ScalarReference expected = ScalarReference.Compute<float, int>(0, _logits, all, VocabularySize, 1);
         Closeness.ShouldBeClose(entropy, expected.Entropy, _ => 5e-6);
         argMax.Should().Equal(expected.ArgMax.Select(id => id < 0 ? -1 : 1_000_000 + id));
+    }
+
+    [Theory]
+    [InlineData(100)]
+    [InlineData(3000)]
+    public void Shards_know_the_entropy_of_the_whole_and_its_gradient(int vocabularySize)
+    {
+        double[] logits = TestData.ToDouble(TestData.Logits(3 * vocabularySize, seed: 16)), ofEntropy = [0.7, -2, 1], ofLoss = [1, 0.5, 0];
+        long[] targets = [0, 17, vocabularySize - 1];
+        double[] lse = new double[3], entropy = new double[3], expected = new double[logits.Length], gradient = new double[logits.Length];
+        CrossEntropyOutputGradients gradients = new() { Loss = ofLoss, Entropy = ofEntropy };
+        CrossEntropy.Forward(logits, targets, vocabularySize, new() { LogSumExp = lse, Entropy = entropy });
+        CrossEntropy.Backward(logits, targets, vocabularySize, new() { LogSumExp = lse, Entropy = entropy }, gradients, expected);
+        int[] bounds = [0, 30, 31, vocabularySize];
+
+        double[][] slices = [.. bounds.Zip(bounds[1..], (start, end) => logits.Where((_, i) => i % vocabularySize >= start && i % vocabularySize < end).ToArray())];
+        double[][] lses = [new double[3], new double[3], new double[3]], entropies = [new double[3], new double[3], new double[3]];
+        for (int s = 0; s < slices.Length; s++)
+        {
+            CrossEntropy.Forward(
+                slices[s], targets, slices[s].Length / 3, new() { LogSumExp = lses[s], Entropy = entropies[s] }, new() { VocabularyStart = bounds[s] });
+        }
+
+        double[] all = Exchange(lses);
+        double[] whole = [.. all.Select((lse, t) => lse - Enumerable.Range(0, 3).Sum(s => Math.Exp(lses[s][t] - lse) * (lses[s][t] - entropies[s][t])))];
+        Closeness.ShouldBeClose(whole, entropy, _ => 1e-11);
+        for (int s = 0; s < slices.Length; s++)
+        {
+            int size = slices[s].Length / 3;
+            CrossEntropy.Backward(
+                slices[s], targets, size, new() { LogSumExp = all, Entropy = whole }, gradients, slices[s], new() { VocabularyStart = bounds[s] });
+            for (int i = 0; i < slices[s].Length; i++)
+            {
+                gradient[(i / size * vocabularySize) + bounds[s] + (i % size)] = slices[s][i];
+            }
+        }
+
+        Closeness.ShouldBeClose(gradient, expected, i => 1e-11 * (1e-2 + Math.Abs(expected[i])));
     }
 
     [Fact]
@@ -214,7 +278,7 @@ public class ShardTests
         var options = new PtxLossOptions { VocabularyStart = start };
 
         CrossEntropy.Forward([1.0, 2, 3], [target], 3, new() { TargetLogit = targetLogit, LogSumExp = logSumExp }, options);
-        CrossEntropy.Backward([1.0, 2, 3], [target], 3, logSumExp, [1.0], gradient, options);
+        CrossEntropy.Backward([1.0, 2, 3], [target], 3, new() { LogSumExp = logSumExp }, new() { Loss = [1.0] }, gradient, options);
 
         targetLogit.Should().Equal(0);
         gradient.Sum().Should().BeApproximately(1, 1e-12, "there is no 1 to subtract");
@@ -227,7 +291,14 @@ public class ShardTests
         var options = new PtxLossOptions { VocabularyStart = 5_000_000_000 };
 
         CrossEntropy.Forward([1.0, 2, 3, 4, 5, 6], [5_000_000_000, 5_000_000_002], 3, new() { TargetLogit = targetLogit }, options);
-        CrossEntropy.Backward([1.0, 2, 3, 4, 5, 6], [5_000_000_000, 5_000_000_002], 3, [1000, 1000], [1.0, 2.0], gradient, options);
+        CrossEntropy.Backward(
+            [1.0, 2, 3, 4, 5, 6],
+            [5_000_000_000, 5_000_000_002],
+            3,
+            new() { LogSumExp = [1000, 1000] },
+            new() { Loss = [1.0, 2.0] },
+            gradient,
+            options);
 
         targetLogit.Should().Equal(1, 6);
         gradient.Should().Equal(-1, 0, 0, 0, 0, -2);
@@ -241,7 +312,14 @@ public class ShardTests
         double[] logits = new double[vocabularySize], gradient = [.. Enumerable.Repeat(0.5, vocabularySize)];
         var options = new PtxLossOptions { VocabularyStart = 1000, AccumulateGradient = true };
 
-        CrossEntropy.Backward(logits, [7], vocabularySize, [Math.Log(2 * vocabularySize)], [1.0], gradient, options);
+        CrossEntropy.Backward(
+            logits,
+            [7],
+            vocabularySize,
+            new() { LogSumExp = (double[])[Math.Log(2 * vocabularySize)] },
+            new() { Loss = [1.0] },
+            gradient,
+            options);
 
         Closeness.ShouldBeClose(gradient, [.. logits.Select(_ => 0.5 + (0.5 / vocabularySize))], _ => 1e-12);
     }
@@ -255,7 +333,8 @@ public class ShardTests
         CrossEntropy.Forward([1f, 2f], [3], 2, new() { LogSumExp = other }, new() { VocabularyStart = 2 });
 
         double[] logSumExp = Exchange([ofMasked, other]);
-        CrossEntropy.Backward(masked, [3], 2, logSumExp, [1.0], masked, new() { VocabularyStart = 0 });
+        CrossEntropy.Backward(
+            masked, [3], 2, new() { LogSumExp = logSumExp }, new() { Loss = [1.0] }, masked, new() { VocabularyStart = 0 });
 
         logSumExp[0].Should().BeApproximately(Math.Log(Math.Exp(1) + Math.Exp(2)), 1e-12);
         masked.Should().Equal(0, 0);
@@ -281,20 +360,18 @@ public class ShardTests
             () => CrossEntropy.Forward(logits, _targets, VocabularySize, new() { LogSumExp = outputs }, smoothed),
             "options.LabelSmoothing is 0.1, but must be 0 where options.VocabularyStart is set: *", "options");
         Refuses(
-            () => CrossEntropy.Backward(logits, _targets, VocabularySize, _ones, _ones, gradient, smoothed),
+            () => CrossEntropy.Backward(
+                logits, _targets, VocabularySize, new() { LogSumExp = _ones }, new() { Loss = _ones }, gradient, smoothed),
             "options.LabelSmoothing is 0.1, but must be 0 where options.VocabularyStart is set: *", "options");
         Refuses(
             () => PtxLoss.Compute(0, logits, _targets, VocabularySize, 1, shard),
-            "options.VocabularyStart is set, to 100, but must not be here: the loss needs whole rows of logits; *", "options");
+            "options.VocabularyStart is 100, but must be null here: the loss needs whole rows of logits; *", "options");
         Refuses(
             () => PtxLoss.ComputeWithGradient(0, logits, _targets, VocabularySize, 1, gradient, shard),
-            "options.VocabularyStart is set, to 100, but must not be here: *", "options");
+            "options.VocabularyStart is 100, but must be null here: *", "options");
         Refuses(
             () => PtxLoss.ComputeFromHidden<int>(0, new(logits, [4, 100]), new(logits, [4, 100]), _targets, 1, shard),
-            "options.VocabularyStart is set, to 100, but must not be here: *", "options");
-        Refuses(
-            () => new PtxLossAccumulator().Add(logits, _targets, VocabularySize, new() { VocabularyStart = 0 }),
-            "options.VocabularyStart is set, to 0, but must not be here: *", "options");
+            "options.VocabularyStart is 100, but must be null here: *", "options");
 
         gradient.Should().OnlyContain(x => x == 7);
         outputs.Should().OnlyContain(x => x == 7);
@@ -302,8 +379,8 @@ public class ShardTests
     }
 
     [Theory]
-    [InlineData(-1, "options.VocabularyStart is -1, but must be from 0 to 2^63 - 2^31.*")]
-    [InlineData(long.MaxValue - int.MaxValue + 1, "options.VocabularyStart is 9223372034707292161, but must be from 0 to 2^63 - 2^31.*")]
+    [InlineData(-1, "options.VocabularyStart is -1, but must be from 0 to 2^63 - 2^31, or null.*")]
+    [InlineData(long.MaxValue - int.MaxValue + 1, "options.VocabularyStart is 9223372034707292161, but must be from 0 to 2^63 - 2^31, or null.*")]
     public void A_start_that_is_no_id_is_refused(long start, string message)
         => Refuses(
             () => CrossEntropy.Forward(_logits, _targets, VocabularySize, default, new() { VocabularyStart = start }), message, "options");
@@ -320,10 +397,7 @@ public class ShardTests
     {
         Refuses(
             () => CrossEntropy.Forward(_logits, [0, 1, 2, VocabularySize], VocabularySize, default), "targets[3] is 100, *", "targets");
-        new PtxLossOptions().IsVocabularyShard.Should().BeFalse();
-        new PtxLossOptions { VocabularyStart = 0 }.IsVocabularyShard.Should().BeTrue();
-        (new PtxLossOptions { VocabularyStart = 0 } with { LogitSoftCap = 2 }).IsVocabularyShard.Should().BeTrue();
-        (PtxLossOptions.Default with { VocabularyStart = 9 }).VocabularyStart.Should().Be(9);
+        CrossEntropy.Forward(_logits, [0, 1, 2, VocabularySize], VocabularySize, default, new() { VocabularyStart = 0 });
     }
 
     private static void Refuses(Action call, string message, string parameter)
@@ -337,12 +411,14 @@ public class ShardTests
            from seed in Gen.Choose(0, 1_000_000)
            from zLoss in Gen.Elements(0.0, 0.01)
            from cap in Gen.Elements(0.0, 30)
+           from scale in Gen.Elements(1.0, 1, 0.5, 1.7)
            from threads in Gen.Elements(1, -1)
            from flags in Gen.Choose(0, 3)
            select new Draw(element, tokens, vocabularySize, [.. starts.Distinct().Order()], seed)
            {
                ZLossCoefficient = zLoss,
                LogitSoftCap = cap,
+               LogitScale = scale,
                HasMasks = (flags & 1) != 0,
                IsInPlace = (flags & 2) != 0,
                Threads = threads,

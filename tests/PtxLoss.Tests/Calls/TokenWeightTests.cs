@@ -10,18 +10,18 @@ public class TokenWeightTests
     {
         float[] logits = TestData.Logits(4 * 7, seed: 1), gradient = new float[logits.Length];
         int[] targets = [-100, 3, 2, -100];
-        var known = new PtxLossOptions { TokenWeights = new float[] { 1, 2, 0.5f, 1 } };
-        var unknown = new PtxLossOptions { TokenWeights = new float[] { float.NaN, 2, 0.5f, float.NegativeInfinity } };
+        float[] known = [1, 2, 0.5f, 1], unknown = [float.NaN, 2, 0.5f, float.NegativeInfinity];
 
-        PtxLoss.ComputeWithGradient(0, logits, targets, 7, 1, gradient, unknown).Should().Be(PtxLoss.Compute(0, logits, targets, 7, 1, known));
+        PtxLoss.ComputeWithGradient(0, logits, targets, 7, 1, gradient, null, unknown)
+            .Should().Be(PtxLoss.Compute(0, logits, targets, 7, 1, tokenWeights: known));
         gradient.Should().NotContain(g => float.IsNaN(g));
-        PtxLoss.SumWeights(targets, unknown).Should().Be(2.5);
+        PtxLoss.Denominator(targets, tokenWeights: unknown).Should().Be(2.5);
         FromHidden(unknown).Should().Be(FromHidden(known));
 
-        PtxLossResult FromHidden(PtxLossOptions options)
+        PtxLossResult FromHidden(float[] weights)
         {
             var matrix = new ReadOnlyTensorSpan<float>(logits, [4, 7], []);
-            return PtxLoss.ComputeFromHidden<int>(0, in matrix, in matrix, targets, 1, options);
+            return PtxLoss.ComputeFromHidden<int>(0, in matrix, in matrix, targets, 1, tokenWeights: weights);
         }
     }
 
@@ -42,10 +42,10 @@ public class TokenWeightTests
             logits.AsSpan(token * vocabularySize, vocabularySize).Fill(float.NaN);
         }
 
-        (PtxLossResult result, float[] gradient) = Run(logits, _targets, Options(_weights, accumulates));
+        (PtxLossResult result, float[] gradient) = Run(logits, _targets, Options(accumulates), _weights);
 
         ScalarReference expected = ScalarReference.Compute<float, int>(
-            0.5, Logits(vocabularySize), _targets, vocabularySize, 2, Options(_weights, accumulates));
+            0.5, Logits(vocabularySize), _targets, vocabularySize, 2, Options(accumulates), _weights);
         result.Total.ShouldBeTheLoss(expected.Total);
         result.TokenCount.Should().Be(5);
         foreach (int token in new[] { 1, 2, 5 })
@@ -58,37 +58,35 @@ public class TokenWeightTests
     }
 
     [Fact]
-    public void SumWeights_adds_up_what_is_not_ignored()
+    public void The_denominator_adds_up_what_is_not_ignored()
     {
-        var weighted = new PtxLossOptions { TokenWeights = _weights };
-
-        PtxLoss.SumWeights(_targets, weighted).Should().Be(2.25);
-        PtxLoss.SumWeights(_targets, weighted with { IgnoreIndex = 3 }).Should().Be(5.75);
-        PtxLoss.SumWeights(_targets, weighted with { IgnoreIndex = null }).Should().Be(6.25);
-        PtxLoss.SumWeights(_targets).Should().Be(5);
-        PtxLoss.SumWeights(Array.Empty<long>()).Should().Be(0);
+        PtxLoss.Denominator(_targets, null, _weights).Should().Be(2.25);
+        PtxLoss.Denominator(_targets, new() { IgnoreIndex = 3 }, _weights).Should().Be(5.75);
+        PtxLoss.Denominator(_targets, new() { IgnoreIndex = null }, _weights).Should().Be(6.25);
+        PtxLoss.Denominator(_targets).Should().Be(5);
+        PtxLoss.Denominator(Array.Empty<long>()).Should().Be(0);
 
         var targets = new ReadOnlyTensorSpan<int>(_targets, [2, 3]);
-        PtxLoss.SumWeights(targets, weighted).Should().Be(2.25);
-        PtxLoss.SumWeights(targets, weighted with { ShiftTargets = true }).Should().Be(0.25, "only 6, 5 and 2 are predicted");
-        PtxLoss.SumWeights(Tensor.Create(_targets, [2, 3]), new() { ShiftTargets = true }).Should().Be(3);
+        PtxLoss.Denominator(targets, null, _weights).Should().Be(2.25);
+        PtxLoss.Denominator(targets, new() { ShiftTargets = true }, _weights).Should().Be(0.25, "only 6, 5 and 2 are predicted");
+        PtxLoss.Denominator(Tensor.Create(_targets, [2, 3]), new() { ShiftTargets = true }).Should().Be(3);
     }
 
     [Fact]
-    public void SumWeights_wants_a_weight_for_each_target()
+    public void The_denominator_wants_a_weight_for_each_target()
     {
-        var options = new PtxLossOptions { TokenWeights = new float[4] };
-        (Action Call, string Message)[] calls =
+        float[] four = new float[4];
+        (Action Call, string Name, string Message)[] calls =
         [
-            (() => PtxLoss.SumWeights(_targets, options), "options.TokenWeights has length 4, but must have 6, *"),
-            (() => PtxLoss.SumWeights(Tensor.Create(_targets, [2, 3]), options), "options.TokenWeights has length 4, but must have 6, *"),
-            (() => PtxLoss.SumWeights([1, 2], new() { TokenWeights = new[] { 1, -1f } }), "options.TokenWeights[1] is -1, *"),
-            (() => PtxLoss.SumWeights(_targets, new() { ShiftTargets = true }), "options.ShiftTargets is true, *"),
+            (() => PtxLoss.Denominator(_targets, null, four), "tokenWeights", "tokenWeights has length 4, but must have 6, *"),
+            (() => PtxLoss.Denominator(Tensor.Create(_targets, [2, 3]), null, four), "tokenWeights", "tokenWeights has length 4, but must have 6, *"),
+            (() => PtxLoss.Denominator([1, 2], null, [1, -1]), "tokenWeights", "tokenWeights[1] is -1, *"),
+            (() => PtxLoss.Denominator(_targets, new() { ShiftTargets = true }), "options", "options.ShiftTargets is true, *"),
         ];
 
-        foreach ((Action call, string message) in calls)
+        foreach ((Action call, string name, string message) in calls)
         {
-            call.Should().Throw<ArgumentException>().WithMessage(message).WithParameterName("options");
+            call.Should().Throw<ArgumentException>().WithMessage(message).WithParameterName(name);
         }
     }
 
@@ -96,10 +94,10 @@ public class TokenWeightTests
     [MemberData(nameof(Cases))]
     public void Only_tokens_of_weight_0_give_the_rl_loss(int vocabularySize, bool accumulates)
     {
-        PtxLossOptions options = Options(new float[Tokens], accumulates);
+        PtxLossOptions options = Options(accumulates);
         foreach (PtxLossOptions reduced in new[] { options, options with { Denominator = 3 }, options with { Denominator = 0 }, options with { Reduction = LossReduction.Sum } })
         {
-            (PtxLossResult result, float[] gradient) = Run(Logits(vocabularySize), _targets, reduced);
+            (PtxLossResult result, float[] gradient) = Run(Logits(vocabularySize), _targets, reduced, new float[Tokens]);
 
             result.Total.Should().Be(0.5);
             (result.LanguageModelLoss, result.ZLoss, result.Perplexity, result.TokenCount).Should().Be((0, 0, 1, 5));
@@ -116,8 +114,8 @@ public class TokenWeightTests
         float[] repeatedLogits = [.. repeated.SelectMany(token => logits[(token * vocabularySize)..((token + 1) * vocabularySize)])];
         int[] repeatedTargets = [.. repeated.Select(token => _targets[token])];
 
-        PtxLossResult weighted = Run(logits, _targets, Options([.. times.Select(count => (float)count)], accumulates)).Result;
-        PtxLossResult plain = Run(repeatedLogits, repeatedTargets, Options([], accumulates)).Result;
+        PtxLossResult weighted = Run(logits, _targets, Options(accumulates), [.. times.Select(count => (float)count)]).Result;
+        PtxLossResult plain = Run(repeatedLogits, repeatedTargets, Options(accumulates), []).Result;
 
         weighted.Total.Should().BeApproximately(plain.Total, 1e-12);
         weighted.ZLoss.Should().BeApproximately(plain.ZLoss, 1e-9);
@@ -129,7 +127,7 @@ public class TokenWeightTests
     public void Micro_batches_with_a_shared_denominator_add_up_to_the_batch(int vocabularySize, bool accumulates)
     {
         float[] logits = Logits(vocabularySize);
-        (PtxLossResult whole, float[] wholeGradient) = Run(logits, _targets, Options(_weights, accumulates));
+        (PtxLossResult whole, float[] wholeGradient) = Run(logits, _targets, Options(accumulates), _weights);
 
         double denominator = _weights.Where((_, token) => _targets[token] != -100).Sum(weight => (double)weight), sum = 0;
         List<float> gradient = [];
@@ -137,7 +135,7 @@ public class TokenWeightTests
         {
             var values = new Range(tokens.Start.Value * vocabularySize, tokens.End.Value * vocabularySize);
             (PtxLossResult part, float[] partGradient) = Run(
-                logits[values], _targets[tokens], Options(_weights[tokens], accumulates) with { Denominator = denominator });
+                logits[values], _targets[tokens], Options(accumulates) with { Denominator = denominator }, _weights[tokens]);
             sum += part.PtxTerm;
             gradient.AddRange(partGradient);
         }
@@ -151,7 +149,8 @@ public class TokenWeightTests
     {
         float[] gradient = [1, 1, 1, 1];
 
-        CrossEntropy.Backward([float.NaN, 0f, 1, 1], [0, 0], 2, [double.NaN, 1 + Math.Log(2)], [0, 2], gradient);
+        CrossEntropy.Backward(
+            [float.NaN, 0f, 1, 1], [0, 0], 2, new() { LogSumExp = (double[])[double.NaN, 1 + Math.Log(2)] }, new() { Loss = [0, 2] }, gradient);
 
         gradient.Should().Equal(0, 0, -1, 1);
     }
@@ -163,18 +162,17 @@ public class TokenWeightTests
         return logits;
     }
 
-    private static PtxLossOptions Options(float[] weights, bool accumulates) => new()
+    private static PtxLossOptions Options(bool accumulates) => new()
     {
-        TokenWeights = weights,
         LabelSmoothing = 0.1,
         ZLossCoefficient = 0.01,
         LogitSoftCap = 20,
         AccumulateGradient = accumulates,
     };
 
-    private static (PtxLossResult Result, float[] Gradient) Run(float[] logits, int[] targets, PtxLossOptions options)
+    private static (PtxLossResult Result, float[] Gradient) Run(float[] logits, int[] targets, PtxLossOptions options, float[] weights)
     {
         float[] gradient = [.. Enumerable.Repeat(Initial, logits.Length)];
-        return (PtxLoss.ComputeWithGradient(0.5, logits, targets, logits.Length / targets.Length, 2, gradient, options), gradient);
+        return (PtxLoss.ComputeWithGradient(0.5, logits, targets, logits.Length / targets.Length, 2, gradient, options, weights), gradient);
     }
 }

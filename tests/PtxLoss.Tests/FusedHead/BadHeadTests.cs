@@ -38,7 +38,7 @@ public class BadHeadTests
     {
         Rejects("hidden", "hidden has the strides [8, 2]; in the last dimension the stride must be 1", hiddenStrides: [8, 2]);
         Rejects("weight", "weight has the strides [1, 5]; in the last dimension the stride must be 1", weightStrides: [1, 5]);
-        Rejects("hiddenGradient", "hiddenGradient has the strides [8, 2]; in the last dimension", hiddenGradientStrides: [8, 2]);
+        Rejects("gradients.Hidden", "gradients.Hidden has the strides [8, 2]; in the last dimension", hiddenGradientStrides: [8, 2]);
     }
 
     [Theory]
@@ -57,17 +57,17 @@ public class BadHeadTests
     public void A_bias_of_another_length()
     {
         Rejects("bias", "bias has length 4, but needs 5 values, one per id of the vocabulary, or none", bias: 4);
-        Rejects("biasGradient", "biasGradient has length 6, but needs 5 values", biasGradient: 6);
+        Rejects("gradients.Bias", "gradients.Bias has length 6, but needs 5 values", biasGradient: 6);
     }
 
     [Fact]
     public void A_gradient_of_another_shape()
     {
-        Rejects("hiddenGradient", "hiddenGradient has the shape [4, 3], but hidden has [3, 4]", hiddenGradient: [4, 3]);
-        Rejects("weightGradient", "weightGradient has the shape [20], but weight has [5, 4]", weightGradient: [20]);
+        Rejects("gradients.Hidden", "gradients.Hidden has the shape [4, 3], but hidden has [3, 4]", hiddenGradient: [4, 3]);
+        Rejects("gradients.Weight", "gradients.Weight has the shape [20], but weight has [5, 4]", weightGradient: [20]);
         Rejects(
-            "weightGradient",
-            "weightGradient has the strides [0, 1], so that its rows overlap each other",
+            "gradients.Weight",
+            "gradients.Weight has the strides [0, 1], so that its rows overlap each other",
             weightGradientStrides: [0, 1]);
     }
 
@@ -75,11 +75,13 @@ public class BadHeadTests
     public void Options_and_coefficients()
     {
         Rejects("options", "options.MaxDegreeOfParallelism is 0, but must be", options: new() { MaxDegreeOfParallelism = 0 });
-        Rejects("options", "options.TokenWeights has length 2, but must have 3", options: new() { TokenWeights = new float[2] });
+        Rejects("tokenWeights", "tokenWeights has length 2, but must have 3", tokenWeights: 2);
+        Rejects("options", "options.VocabularyStart is 0, but must be null here", options: new() { VocabularyStart = 0 });
         Rejects("options", "options.ShiftTargets is true, but must be false here: give each", options: new() { ShiftTargets = true });
         Rejects("options", "options.Denominator is 0, but 3 tokens count, so it must be above 0", options: new() { Denominator = 0 });
         Rejects("ptxCoefficient", "ptxCoefficient must be finite", coefficient: double.NaN);
-        foreach (long tooLittle in new[] { -1, 0, HeadScratch.Needed(1, 5, 4) - 1 })
+        Rejects("options", "options.MaxScratchBytes is -1, but must be at least 0", options: new() { MaxScratchBytes = -1 });
+        foreach (long tooLittle in new[] { 0, HeadScratch.Needed(1, 5, 4) - 1 })
         {
             Rejects(
                 "options",
@@ -89,13 +91,13 @@ public class BadHeadTests
     }
 
     [Theory]
-    [InlineData(nameof(Place.Hidden), nameof(Place.HiddenGradient), "hiddenGradient overlaps hidden")]
-    [InlineData(nameof(Place.Weight), nameof(Place.HiddenGradient), "hiddenGradient overlaps weight")]
-    [InlineData(nameof(Place.Bias), nameof(Place.WeightGradient), "weightGradient overlaps bias")]
-    [InlineData(nameof(Place.WeightGradient), nameof(Place.HiddenGradient), "hiddenGradient overlaps weightGradient")]
-    [InlineData(nameof(Place.BiasGradient), nameof(Place.WeightGradient), "weightGradient overlaps biasGradient")]
-    [InlineData(nameof(Place.Weight), nameof(Place.BiasGradient), "biasGradient overlaps weight")]
-    [InlineData(nameof(Place.TokenWeights), nameof(Place.BiasGradient), "biasGradient overlaps options.TokenWeights")]
+    [InlineData(nameof(Place.Hidden), nameof(Place.HiddenGradient), "gradients.Hidden overlaps hidden")]
+    [InlineData(nameof(Place.Weight), nameof(Place.HiddenGradient), "gradients.Hidden overlaps weight")]
+    [InlineData(nameof(Place.Bias), nameof(Place.WeightGradient), "gradients.Weight overlaps bias")]
+    [InlineData(nameof(Place.WeightGradient), nameof(Place.HiddenGradient), "gradients.Hidden overlaps gradients.Weight")]
+    [InlineData(nameof(Place.BiasGradient), nameof(Place.WeightGradient), "gradients.Weight overlaps gradients.Bias")]
+    [InlineData(nameof(Place.Weight), nameof(Place.BiasGradient), "gradients.Bias overlaps weight")]
+    [InlineData(nameof(Place.TokenWeights), nameof(Place.BiasGradient), "gradients.Bias overlaps tokenWeights")]
     public void A_gradient_that_shares_memory(string first, string second, string message)
         => Rejects(message.Split(' ')[0], message, shared: (Enum.Parse<Place>(first), Enum.Parse<Place>(second)));
 
@@ -111,10 +113,9 @@ public class BadHeadTests
             new ReadOnlyTensorSpan<float>(new float[20], [5, 4]),
             _targets,
             1,
-            new TensorSpan<float>(_memory, 50 + distance, [3, 4], [stride, 1]),
-            default);
+            new() { Hidden = new TensorSpan<float>(_memory, 50 + distance, [3, 4], [stride, 1]) });
 
-        act.Should().Throw<ArgumentException>().WithParameterName("hiddenGradient").WithMessage("hiddenGradient overlaps hidden*");
+        act.Should().Throw<ArgumentException>().WithParameterName("gradients.Hidden").WithMessage("gradients.Hidden overlaps hidden*");
         _memory.Should().OnlyContain(x => x == Untouched);
     }
 
@@ -131,10 +132,9 @@ public class BadHeadTests
             new ReadOnlyTensorSpan<float>(new float[20], [5, 4]),
             _targets,
             1,
-            default,
-            new TensorSpan<float>(_memory, gradientStart, [5, 4], [stride, 1]));
+            new() { Weight = new TensorSpan<float>(_memory, gradientStart, [5, 4], [stride, 1]) });
 
-        act.Should().Throw<ArgumentException>().WithParameterName("weightGradient").WithMessage("*weightGradient overlaps hidden*");
+        act.Should().Throw<ArgumentException>().WithParameterName("gradients.Weight").WithMessage("gradients.Weight overlaps hidden*");
         _memory.Should().OnlyContain(x => x == Untouched);
     }
 
@@ -142,9 +142,8 @@ public class BadHeadTests
     public void What_is_only_read_may_share_memory()
     {
         ReadOnlyTensorSpan<float> hidden = new(_memory, 0, [3, 4], []), weight = new(_memory, 4, [5, 4], []);
-        var options = new PtxLossOptions { TokenWeights = _memory.AsMemory(0, 3) };
 
-        PtxLoss.ComputeFromHidden<int>(0, hidden, weight, _targets, 1, options, _memory.AsSpan(0, 5))
+        PtxLoss.ComputeFromHidden<int>(0, hidden, weight, _targets, 1, null, _memory.AsSpan(0, 5), _memory.AsSpan(0, 3))
             .Total.ShouldBeTheLoss(Math.Log(5));
     }
 
@@ -154,7 +153,8 @@ public class BadHeadTests
         ReadOnlyTensorSpan<float> hidden = new(_memory, 20, [3, 4], []), weight = new(_memory, 52, [5, 4], []);
         TensorSpan<float> hiddenGradient = new(_memory, 72, [3, 4], []), weightGradient = new(_memory, 32, [5, 4], []);
 
-        PtxLoss.ComputeFromHiddenWithGradient<int>(0, hidden, weight, _targets, 1, hiddenGradient, weightGradient, null, [], _memory.AsSpan(84, 5));
+        PtxLoss.ComputeFromHiddenWithGradient<int>(
+            0, hidden, weight, _targets, 1, new() { Hidden = hiddenGradient, Weight = weightGradient, Bias = _memory.AsSpan(84, 5) });
 
         _memory[..32].Concat(_memory[52..72]).Concat(_memory[89..]).Should().OnlyContain(x => x == Untouched);
         _memory[32..52].Concat(_memory[72..89]).Should().NotContain(Untouched);
@@ -170,10 +170,9 @@ public class BadHeadTests
             new ReadOnlyTensorSpan<float>(_memory, 12, [5, 4], []),
             MemoryMarshal.Cast<float, int>(memory.AsSpan(17)),
             1,
-            default,
-            new TensorSpan<float>(memory, [5, 4]));
+            new() { Weight = new TensorSpan<float>(memory, [5, 4]) });
 
-        act.Should().Throw<ArgumentException>().WithParameterName("weightGradient").WithMessage("*weightGradient overlaps targets*");
+        act.Should().Throw<ArgumentException>().WithParameterName("gradients.Weight").WithMessage("gradients.Weight overlaps targets*");
         memory.Should().OnlyContain(x => x == 0);
     }
 
@@ -202,6 +201,7 @@ public class BadHeadTests
         int[]? weightGradient = null,
         int[]? weightGradientStrides = null,
         int biasGradient = 5,
+        int tokenWeights = 0,
         double coefficient = 1,
         PtxLossOptions? options = null,
         (Place First, Place Second)? shared = null)
@@ -212,11 +212,15 @@ public class BadHeadTests
             Tensor(Place.Weight, weight ?? [5, 4], weightStrides),
             targets ?? _targets,
             coefficient,
-            Tensor(Place.HiddenGradient, hiddenGradient ?? [3, 4], hiddenGradientStrides),
-            Tensor(Place.WeightGradient, weightGradient ?? [5, 4], weightGradientStrides),
-            options ?? (shared is null ? null : new() { TokenWeights = _memory.AsMemory(Start(Place.TokenWeights), 3) }),
+            new()
+            {
+                Hidden = Tensor(Place.HiddenGradient, hiddenGradient ?? [3, 4], hiddenGradientStrides),
+                Weight = Tensor(Place.WeightGradient, weightGradient ?? [5, 4], weightGradientStrides),
+                Bias = _memory.AsSpan(Start(Place.BiasGradient), biasGradient),
+            },
+            options,
             _memory.AsSpan(Start(Place.Bias), bias),
-            _memory.AsSpan(Start(Place.BiasGradient), biasGradient));
+            _memory.AsSpan(Start(Place.TokenWeights), shared is null ? tokenWeights : 3));
 
         act.Should().Throw<ArgumentException>().WithParameterName(parameter).WithMessage($"*{message}*");
         _memory.Should().OnlyContain(x => x == Untouched);

@@ -32,6 +32,8 @@ internal sealed class HeadProblem
 
     public PtxLossOptions Options { get; init; } = PtxLossOptions.Default;
 
+    public float[] TokenWeights { get; init; } = [];
+
     /// <summary>Elements between rows of whatever has rows.</summary>
     public int Gap { get; init; }
 
@@ -64,7 +66,7 @@ internal sealed class HeadProblem
     }
 
     public ScalarReference Expected()
-        => ScalarReference.Compute<double, int>(0.5, Logits(), Targets, VocabularySize, Coefficient, Options);
+        => ScalarReference.Compute<double, int>(0.5, Logits(), Targets, VocabularySize, Coefficient, Options, TokenWeights);
 
     /// <summary>Where everything lies.</summary>
     public Memories Memories { get; init; } = new ArrayMemories();
@@ -81,7 +83,8 @@ internal sealed class HeadProblem
             Memories.ToRead(Targets).Span,
             Coefficient,
             Options,
-            Memories.ToRead(Bias).Span);
+            Memories.ToRead(Bias).Span,
+            Memories.ToRead(TokenWeights).Span);
 
     public Gradients WithGradient(float initial = 0)
     {
@@ -93,11 +96,10 @@ internal sealed class HeadProblem
             OfVocabulary.Over(PlaceWeight()),
             Memories.ToRead(Targets).Span,
             Coefficient,
-            OfTokens.Over(hidden),
-            OfVocabulary.Over(weight),
+            new() { Hidden = OfTokens.Over(hidden), Weight = OfVocabulary.Over(weight), Bias = bias.Span },
             Options,
             Memories.ToRead(Bias).Span,
-            bias.Span);
+            Memories.ToRead(TokenWeights).Span);
         Memories.Reveal();
         (OfTokens.GapsAre<float>(hidden, BetweenRows) && OfVocabulary.GapsAre<float>(weight, BetweenRows)).Should().BeTrue("gaps are left alone");
         return new(result, OfTokens.Gather<float>(hidden), OfVocabulary.Gather<float>(weight), bias.ToArray());
@@ -166,7 +168,7 @@ internal sealed class HeadProblem
         Memory<float> hidden = Memories.ToRead(OfTokens.Scatter(Hidden, BetweenRows));
         for (int token = 0; token < Tokens; token++)
         {
-            if (Targets[token] == Options.IgnoreIndex || (!Options.TokenWeights.IsEmpty && Options.TokenWeights.Span[token] == 0))
+            if (Targets[token] == Options.IgnoreIndex || (TokenWeights.Length > 0 && TokenWeights[token] == 0))
             {
                 Memories.Hide<float>(hidden.Slice(token * (HiddenSize + Gap), HiddenSize));
             }

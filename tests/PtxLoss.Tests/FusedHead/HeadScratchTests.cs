@@ -11,8 +11,8 @@ public unsafe class HeadScratchTests
     [InlineData(100_000, 33, 17, -1)]
     public void Parts_lie_behind_each_other(int tokens, int vocabularySize, int hiddenSize, int threads)
     {
-        var options = new PtxLossOptions { MaxDegreeOfParallelism = threads };
-        using var scratch = new HeadScratch(tokens, vocabularySize, hiddenSize, options);
+        const long most = 64 << 20;
+        using var scratch = new HeadScratch(tokens, vocabularySize, hiddenSize, most, threads);
         int count = scratch.TokensPerPart;
         (nint Start, long Bytes)[] parts =
         [
@@ -35,7 +35,7 @@ public unsafe class HeadScratchTests
         ((nint)scratch.Panels % 64).Should().Be(0);
         long ofSchedule = count * sizeof(TokenLosses);
         (last + bytes - start + ofSchedule + 48).Should().BeLessThanOrEqualTo(scratch.Bytes, "up to 48 bytes are lost in front of a line");
-        scratch.Bytes.Should().BeLessThanOrEqualTo(options.MaxScratchBytes);
+        scratch.Bytes.Should().BeLessThanOrEqualTo(most);
 
         (nint, long) Rows(MatrixView matrix, int columns)
         {
@@ -50,7 +50,7 @@ public unsafe class HeadScratchTests
         long least = HeadScratch.Needed(1, 5, 4);
         for (long most = least; most < least + 2000; most += 8)
         {
-            using var scratch = new HeadScratch(100, 5, 4, new() { MaxScratchBytes = most });
+            using var scratch = new HeadScratch(100, 5, 4, most, maxDegreeOfParallelism: -1);
             scratch.Bytes.Should().BeLessThanOrEqualTo(most);
         }
     }
@@ -67,7 +67,7 @@ public unsafe class HeadScratchTests
 
         static int Threads(int asked, long bytes)
         {
-            using var scratch = new HeadScratch(10, 500, 64, new() { MaxDegreeOfParallelism = asked, MaxScratchBytes = bytes });
+            using var scratch = new HeadScratch(10, 500, 64, bytes, asked);
             return Math.Min(scratch.Threads, 40);
         }
     }

@@ -15,6 +15,7 @@ public class HeadTests
         public double LabelSmoothing { get; init; }
         public double ZLossCoefficient { get; init; }
         public double LogitSoftCap { get; init; }
+        public double LogitScale { get; init; } = 1;
         public LossReduction Reduction { get; init; }
         public double? Denominator { get; init; }
         public bool HasBias { get; init; }
@@ -33,15 +34,16 @@ public class HeadTests
                 Coefficient = Coefficient,
                 Gap = Gap,
                 Targets = [.. TestData.Targets(Tokens, VocabularySize, Seed).Select(target => random.Next(5) == 0 ? -100 : target)],
+                TokenWeights = HasWeights ? [.. Enumerable.Range(0, Tokens).Select(_ => random.Next(4) == 0 ? 0 : random.NextSingle())] : [],
                 Options = new()
                 {
                     LabelSmoothing = LabelSmoothing,
                     ZLossCoefficient = ZLossCoefficient,
                     LogitSoftCap = LogitSoftCap,
+                    LogitScale = LogitScale,
                     Reduction = Reduction,
                     Denominator = Denominator,
                     AccumulateGradient = Accumulates,
-                    TokenWeights = HasWeights ? Enumerable.Range(0, Tokens).Select(_ => random.Next(4) == 0 ? 0 : random.NextSingle()).ToArray() : null,
                     MaxScratchBytes = IsTight ? HeadScratch.Needed(1, VocabularySize, HiddenSize) : Ample,
                     MaxDegreeOfParallelism = threads,
                 },
@@ -69,7 +71,7 @@ public class HeadTests
         {
             Options = new() { MaxScratchBytes = HeadScratch.Needed(tokensAtATime, 500, 64) },
         };
-        using (var scratch = new HeadScratch(480, 500, 64, problem.Options))
+        using (var scratch = new HeadScratch(480, 500, 64, problem.Options.MaxScratchBytes, maxDegreeOfParallelism: -1))
         {
             scratch.TokensPerPart.Should().Be(tokensAtATime);
         }
@@ -110,10 +112,8 @@ public class HeadTests
             new ReadOnlyTensorSpan<float>(new float[4], [4, 1], [1, 0]),
             targets,
             1,
-            default,
-            default,
-            bias: bias,
-            biasGradient: biasGradient);
+            new() { Bias = biasGradient },
+            bias: bias);
 
         Closeness.ShouldBeClose(TestData.ToDouble(biasGradient), expected, _ => 1e-6);
     }
@@ -135,8 +135,11 @@ public class HeadTests
             weight,
             problem.Targets,
             1,
-            new TensorSpan<float>(ofTokens, 8, [6, 8], [16, 1]),
-            new TensorSpan<float>(ofVocabulary, 0, [30, 8], [16, 1])).Should().Be(expected.Result);
+            new()
+            {
+                Hidden = new TensorSpan<float>(ofTokens, 8, [6, 8], [16, 1]),
+                Weight = new TensorSpan<float>(ofVocabulary, 0, [30, 8], [16, 1]),
+            }).Should().Be(expected.Result);
 
         ofTokens.Where((_, i) => i % 16 >= 8).ToArray().ShouldBeIdentical(expected.Hidden);
         ofVocabulary.Where((_, i) => i % 16 < 8).ToArray().ShouldBeIdentical(expected.Weight);
@@ -166,10 +169,10 @@ public class HeadTests
         ReadOnlyTensorSpan<float> hidden = new(problem.Hidden, [9, 8]), weight = new(problem.Weight, [30, 8]);
 
         PtxLoss.ComputeFromHiddenWithGradient<int>(
-            0.5, hidden, weight, problem.Targets, 1, new TensorSpan<float>(hiddenGradient, [9, 8]), default);
+            0.5, hidden, weight, problem.Targets, 1, new() { Hidden = new TensorSpan<float>(hiddenGradient, [9, 8]) });
         PtxLoss.ComputeFromHiddenWithGradient<int>(
-            0.5, hidden, weight, problem.Targets, 1, default, new TensorSpan<float>(weightGradient, [30, 8]));
-        PtxLoss.ComputeFromHiddenWithGradient<int>(0.5, hidden, weight, problem.Targets, 1, default, default, biasGradient: biasGradient);
+            0.5, hidden, weight, problem.Targets, 1, new() { Weight = new TensorSpan<float>(weightGradient, [30, 8]) });
+        PtxLoss.ComputeFromHiddenWithGradient<int>(0.5, hidden, weight, problem.Targets, 1, new() { Bias = biasGradient });
 
         hiddenGradient.ShouldBeIdentical(all.Hidden);
         weightGradient.ShouldBeIdentical(all.Weight);
@@ -209,7 +212,8 @@ public class HeadTests
             var problem = new HeadProblem(6, 8, 30, seed: 6, hasBias: true)
             {
                 Targets = [3, -100, 6, 0, 5, 2],
-                Options = new() { TokenWeights = new[] { 0.5f, 4, 0, 1.5f, 0.25f, 0 }, AccumulateGradient = accumulates },
+                TokenWeights = [0.5f, 4, 0, 1.5f, 0.25f, 0],
+                Options = new() { AccumulateGradient = accumulates },
             };
             foreach (int token in new[] { 1, 2, 5 })
             {
@@ -238,7 +242,8 @@ public class HeadTests
         long[] targets = [.. problem.Targets.Select(target => (long)target)];
 
         PtxLoss.ComputeFromHidden(0.5, hidden, weight, targets, 1).Should().Be(problem.Loss());
-        PtxLoss.ComputeFromHiddenWithGradient(0.5, hidden, weight, targets, 1, hiddenGradient, weightGradient).Should().Be(problem.Loss());
+        PtxLoss.ComputeFromHiddenWithGradient(
+            0.5, hidden, weight, targets, 1, new() { Hidden = hiddenGradient, Weight = weightGradient }).Should().Be(problem.Loss());
         hiddenGradient.ToArray().ShouldBeIdentical(problem.WithGradient().Hidden);
     }
 
@@ -252,10 +257,8 @@ public class HeadTests
             foreach (int threads in new[] { 1, 2, 100 })
             {
                 long most = Math.Max(megabytes << 20, HeadScratch.Needed(1, vocabularySize, hiddenSize));
-                using var scratch = new HeadScratch(
-                    5000, vocabularySize, hiddenSize, new() { MaxScratchBytes = most, MaxDegreeOfParallelism = threads });
-                using var oneThread = new HeadScratch(
-                    5000, vocabularySize, hiddenSize, new() { MaxScratchBytes = most, MaxDegreeOfParallelism = 1 });
+                using var scratch = new HeadScratch(5000, vocabularySize, hiddenSize, most, threads);
+                using var oneThread = new HeadScratch(5000, vocabularySize, hiddenSize, most, maxDegreeOfParallelism: 1);
 
                 scratch.Bytes.Should().BeLessThanOrEqualTo(most);
                 scratch.TokensPerPart.Should().Be(oneThread.TokensPerPart, "sums must not depend on the number of threads");
@@ -269,7 +272,7 @@ public class HeadTests
     public unsafe void Working_memory_has_room_for_its_parts_wherever_it_starts(int threads)
     {
         const int line = 64;
-        using var scratch = new HeadScratch(20, 50, 30, new() { MaxDegreeOfParallelism = threads });
+        using var scratch = new HeadScratch(20, 50, 30, Ample, threads);
 
         byte* start = (byte*)scratch.Logits.Start, end = (byte*)(scratch.Weights + scratch.TokensPerPart);
         ((nint)start % line).Should().Be(0);
@@ -321,25 +324,27 @@ public class HeadTests
            from smoothing in Gen.Elements(0.0, 0, 0.1, 0.7)
            from zLoss in Gen.Elements(0.0, 0, 1e-4, 0.01)
            from cap in Gen.Elements(0.0, 0, 2, 30)
+           from logitScale in Gen.Elements(1.0, 1, 0.25, 1.7)
            from threads in Gen.Elements(2, 3, 7, -1)
            from gap in Gen.Elements(0, 0, 5)
-           from denominator in Gen.Elements<double?>(null, null, 7.5)
-           from flags in Gen.Choose(0, 63)
+           from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Mean, 7.5), (LossReduction.Sum, null))
+           from flags in Gen.Choose(0, 31)
            select new Draw(tokens, hiddenSize, vocabularySize, seed)
            {
                Coefficient = coefficient,
                LabelSmoothing = smoothing,
                ZLossCoefficient = zLoss,
                LogitSoftCap = cap,
+               LogitScale = logitScale,
                Threads = threads,
                Gap = gap,
-               Denominator = denominator,
                HasBias = (flags & 1) != 0,
                HasMasks = (flags & 2) != 0,
                HasWeights = (flags & 4) != 0,
                Accumulates = (flags & 8) != 0,
                IsTight = (flags & 16) != 0,
-               Reduction = (flags & 32) != 0 ? LossReduction.Sum : LossReduction.Mean,
+               Reduction = divisor.Item1,
+               Denominator = divisor.Item2,
            };
 
     private static IEnumerable<Draw> Shrink(Draw failed)
@@ -354,10 +359,10 @@ public class HeadTests
             failed with { LabelSmoothing = 0 },
             failed with { ZLossCoefficient = 0 },
             failed with { LogitSoftCap = 0 },
+            failed with { LogitScale = 1 },
             failed with { Gap = 0 },
-            failed with { Denominator = null },
             failed with { Coefficient = 1 },
-            failed with { Reduction = LossReduction.Sum },
+            failed with { Reduction = LossReduction.Sum, Denominator = null },
             failed with { HiddenSize = (failed.HiddenSize + 1) / 2 },
             failed with { VocabularySize = (failed.VocabularySize + 1) / 2 },
             failed with { Tokens = (failed.Tokens + 1) / 2 },

@@ -28,10 +28,20 @@ with the gradient softmax − onehot, a row of only −inf gives NaN. With optio
   * a token of weight 0 adds nothing and its row is not read for loss and gradient; the per-token outputs know no weights and hold
     its values; tokenCount includes it;
   * shiftTargets: row t belongs to the target and the weight at t + 1 of its sequence, the last row of a sequence is ignored;
+  * logitScale: everything is of z = logitScale · cap(logits), the log-sum-exp and the entropy as well; only argMax has no need
+    of it;
   * accumulateGradient: `gradient` is `initialGradient` plus the gradient.
 
-Fields that say nothing are left out: sequenceLength where all targets are one sequence, initialGradient where gradients do not
-accumulate, zLoss where its coefficient is 0 (it is 0 then).
+backward.json holds the vector-Jacobian products of CrossEntropy.Backward. They have no rlLoss, coefficient or reduced result:
+`outputGradients` holds the per-token gradients of the outputs loss, logSumExp and entropy (those that are given), and `gradient`
+is PyTorch's, in float64, of Σ loss-gradient · loss + logSumExp-gradient · logsumexp + entropy-gradient · entropy. `logSumExp` and
+`entropy` are the values of the forward that Backward takes. What PtxLoss promises beside the above:
+  * entropy takes 0·log 0 as 0, so a logit of −inf gets gradient 0, but as the target that of a loss of it alone;
+  * the gradients of ignored tokens are not read (some are NaN), and a row whose gradients are all 0 is not read either: its
+    gradient is 0 even if it holds NaN.
+
+Fields that say nothing are left out: tokenWeights where each token counts once, sequenceLength where all targets are one
+sequence, initialGradient where gradients do not accumulate, zLoss where its coefficient is 0 (it is 0 then).
 """
 
 import itertools
@@ -86,7 +96,10 @@ def ptx_loss(
 
 @dataclass
 class Case:
-    """One input. `options` holds what differs from PtxLossOptions.Default, under the names of its properties."""
+    """
+    One input. `options` holds what differs from PtxLossOptions.Default, under the names of its properties, and the parameter
+    `tokenWeights` beside them, which becomes a field of its own.
+    """
 
     name: str
     vocabulary: int
@@ -97,13 +110,14 @@ class Case:
     options: dict = field(default_factory=dict)
     sequence: int = 0  # targets per sequence, or 0: all are one
     initial_gradient: list = None  # like logits, flat
+    output_gradients: dict = None  # of Backward: the name of an output to its gradients, one per row
 
     def __post_init__(self):
         self.logits = [[float32(x) for x in row] for row in self.logits]
         assert len(self.logits) == len(self.targets) and all(len(row) == self.vocabulary for row in self.logits), self.name
         unknown = self.options.keys() - {
             "ignoreIndex", "reduction", "denominator", "tokenWeights", "shiftTargets", "labelSmoothing", "zLossCoefficient",
-            "logitSoftCap", "accumulateGradient"}
+            "logitSoftCap", "logitScale", "accumulateGradient"}
         assert not unknown, f"{self.name}: expected() does not know {unknown}"
         assert len(self.weights) == len(self.targets), self.name
         assert self.sequence == 0 or len(self.targets) % self.sequence == 0, self.name
@@ -136,7 +150,7 @@ def expected(case):
     """PyTorch's answer in float64, with the conventions above."""
     zero, nan = torch.tensor(0.0, dtype=torch.float64), torch.tensor(NAN, dtype=torch.float64)
     logits = torch.tensor(case.logits, dtype=torch.float64).reshape(-1, case.vocabulary).requires_grad_()
-    capped = soft_capped(logits, case.options.get("logitSoftCap", 0))
+    transformed = transform(logits, case.options)
     counts = torch.tensor([not ignored for ignored in case.ignored], dtype=torch.bool)
     targets = torch.tensor([target or 0 for target in case.of_rows(case.targets)], dtype=torch.long)
     weights = torch.tensor([weight or 0 for weight in case.of_rows(case.weights)], dtype=torch.float64).where(counts, zero)
@@ -144,7 +158,7 @@ def expected(case):
     smoothing = case.options.get("labelSmoothing", 0.0)
     z_loss_coefficient = case.options.get("zLossCoefficient", 0)
 
-    read = capped.where(adds[:, None], zero)
+    read = transformed.where(adds[:, None], zero)
     divisor = 1 if case.options.get("reduction") == "sum" else case.options.get("denominator", weights.sum().item() or 1)
     losses = token_losses(read, targets.where(adds, torch.tensor(-100)), smoothing)
     language_model_loss = text_loss = (weights * losses).sum() / divisor
@@ -155,7 +169,7 @@ def expected(case):
     (gradient,) = torch.autograd.grad(total, logits)
 
     with torch.no_grad():
-        read = capped.where(counts[:, None], zero)
+        read = transformed.where(counts[:, None], zero)
         broken = (read.isnan() | (read == INF)).any(dim=1)
         no_softmax = broken | (read == -INF).all(dim=1)
         log_sum_exp = torch.logsumexp(read, dim=1).where(~broken, nan)
@@ -163,8 +177,8 @@ def expected(case):
         gradient = gradient.where(~(no_softmax & adds)[:, None], nan).flatten()
         if case.initial_gradient:
             gradient = torch.tensor(case.initial_gradient, dtype=torch.float64) + gradient
-        for row, capped_row in zip(case.logits, capped.tolist()):
-            assert arg_max(row) == arg_max(capped_row), f"{case.name}: the cap makes ties, which less precise ones may break"
+        for row, transformed_row in zip(case.logits, transformed.tolist()):
+            assert arg_max(row) == arg_max(transformed_row), f"{case.name}: the cap makes ties, which less precise ones may break"
         return {
             "tokenCount": int(counts.sum()),
             "total": total.item() if adds.any() else case.rl_loss,
@@ -176,6 +190,50 @@ def expected(case):
             "argMax": [-1 if ignored else arg_max(row) for row, ignored in zip(case.logits, case.ignored)],
             "gradient": gradient.tolist(),
         }
+
+
+def expected_of_backward(case):
+    """PyTorch's vector-Jacobian product in float64, and the outputs it starts from."""
+    zero, nan = torch.tensor(0.0, dtype=torch.float64), torch.tensor(NAN, dtype=torch.float64)
+    logits = torch.tensor(case.logits, dtype=torch.float64).reshape(-1, case.vocabulary).requires_grad_()
+    transformed = transform(logits, case.options)
+    counts = torch.tensor([not ignored for ignored in case.ignored], dtype=torch.bool)
+    targets = torch.tensor([target or 0 for target in case.of_rows(case.targets)], dtype=torch.long)
+    of_output = {
+        name: torch.tensor(gradients, dtype=torch.float64).where(counts, zero)
+        for name, gradients in case.output_gradients.items()}
+    is_read = sum(gradients != 0 for gradients in of_output.values()) > 0
+
+    def outputs(read, counted):
+        log_probabilities = torch.log_softmax(read, dim=1)
+        information = log_probabilities.where(read != -INF, zero)  # 0·log 0 = 0
+        return {
+            "loss": token_losses(read, targets.where(counted, torch.tensor(-100)), case.options.get("labelSmoothing", 0.0)),
+            "logSumExp": torch.logsumexp(read, dim=1),
+            "entropy": -(log_probabilities.exp() * information).sum(dim=1),
+        }
+
+    values = outputs(transformed.where(is_read[:, None], zero), is_read)
+    # A gradient of 0 takes no part: its product with a loss of +inf would be NaN.
+    product = sum((of_output[name] * values[name].where(of_output[name] != 0, zero)).sum() for name in of_output)
+    (gradient,) = torch.autograd.grad(product, logits)
+
+    with torch.no_grad():
+        broken = (transformed.isnan() | (transformed == INF)).any(dim=1)
+        no_softmax = broken | (transformed == -INF).all(dim=1)
+        gradient = gradient.where(is_read[:, None], zero).where(~(no_softmax & is_read)[:, None], nan).flatten()
+        if case.initial_gradient:
+            gradient = torch.tensor(case.initial_gradient, dtype=torch.float64) + gradient
+        values = outputs(transformed.where(counts[:, None], zero), counts)
+        return {
+            "logSumExp": values["logSumExp"].where(~broken, nan).where(counts, zero).tolist(),
+            "entropy": values["entropy"].where(~no_softmax, nan).where(counts, zero).tolist(),
+            "gradient": gradient.tolist(),
+        }
+
+
+def transform(logits, options):
+    return options.get("logitScale", 1) * soft_capped(logits, options.get("logitSoftCap", 0))
 
 
 def soft_capped(logits, cap):
@@ -348,7 +406,6 @@ def reductions():
     for denominator in (0.5, 5.0, 4096.0):
         yield normal(f"denominator {denominator}", 5, 31, targets=some_ignored, options={"denominator": denominator})
     yield normal("denominator, all ignored", 2, 31, targets=[-100] * 2, options={"denominator": 8.0})
-    yield normal("denominator has no effect on sum", 4, 31, options={"reduction": "sum", "denominator": 8.0})
     yield masked(
         "denominator, target masked", 2, 31, lambda token, i, target: token == 0 and i == target, options={"denominator": 3.0})
 
@@ -377,7 +434,8 @@ def smoothing():
     yield masked("smoothing, target masked", 2, 33, lambda token, i, target: token == 1 and i == target, options=options)
     yield masked("smoothing, one of two rows all masked", 2, 33, lambda token, *_: token == 1, options=options)
     yield with_values(
-        masked("smoothing, NaN beside masks", 2, 33, lambda _, i, target: i == 7, targets=[4, 5], options=options), at=(0, 20, NAN))
+        masked("smoothing, NaN beside masks", 2, 33, lambda _, i, target: i == 7, targets=[4, 5], options=options),
+        at=(0, 20, NAN))
     yield with_values(normal("smoothing, infinity", 2, 33, targets=[4, 5], options=options), at=(1, 5, INF))
 
 
@@ -421,7 +479,8 @@ def soft_cap():
 
 def token_weights():
     def weighted(name, weights, vocabulary=31, options=None, **more):
-        return normal(f"weights, {name}", len(weights), vocabulary, 2, options={"tokenWeights": weights, **(options or {})}, **more)
+        options = {"tokenWeights": weights, **(options or {})}
+        return normal(f"weights, {name}", len(weights), vocabulary, 2, options=options, **more)
 
     yield weighted("above and below 1", [0.25, 1.0, 3.5, 0.001, 12.0])
     yield weighted("all the same", [0.7] * 3)
@@ -436,7 +495,8 @@ def token_weights():
     yield weighted("ignored tokens weigh nothing", [1.5, 7.0, 0.5, 0.0, 9.0], targets=SOME_IGNORED)
     yield weighted("sum", [1.5, 7.0, 0.5, 0.0, 9.0], options={"reduction": "sum"}, targets=SOME_IGNORED)
     yield weighted("denominator", [1.5, 7.0, 0.5, 0.0, 9.0], options={"denominator": 2.5}, targets=SOME_IGNORED)
-    yield with_values(weighted("rows of weight 0 are not read", [0.0, 2.0, 0.0], targets=[4, 5, 6]), nan=(0, 20, NAN), inf=(2, 1, INF))
+    yield with_values(
+        weighted("rows of weight 0 are not read", [0.0, 2.0, 0.0], targets=[4, 5, 6]), nan=(0, 20, NAN), inf=(2, 1, INF))
     yield with_values(weighted("target masked, weight 0", [0.0, 2.0], 7, targets=[4, 5]), at=(0, 4, -INF))
     yield with_values(weighted("target masked, weight 2", [1.0, 2.0], 7, targets=[4, 5]), at=(1, 5, -INF))
 
@@ -444,8 +504,8 @@ def token_weights():
 def shift():
     def shifted(name, batch, sequence, vocabulary=7, options=None, **more):
         return normal(
-            f"shift, {name}", batch * sequence, vocabulary, 2, options={"shiftTargets": True, **(options or {})}, sequence=sequence,
-            **more)
+            f"shift, {name}", batch * sequence, vocabulary, 2, options={"shiftTargets": True, **(options or {})},
+            sequence=sequence, **more)
 
     one = shifted("one sequence", 1, 5, 31)
     one.sequence = 0
@@ -515,9 +575,141 @@ def combinations():
         options={"labelSmoothing": 0.2, "zLossCoefficient": 0.01})
 
 
+def logit_scale():
+    def scaled(name, tokens, vocabulary, scale=1 / 0.7, spread=2, offset=0, options=None, **more):
+        options = {"logitScale": scale, **(options or {})}
+        return normal(f"logit scale, {name}", tokens, vocabulary, spread, offset, options=options, **more)
+
+    yield scaled("0.5", 4, 31, 0.5)
+    yield scaled("1/0.7", 4, 31)
+    yield scaled("30", 4, 31, 30, 0.1)
+    yield scaled("30, sure", 4, 31, 30, 1)
+    yield scaled("0.5, 1x257", 1, 257, 0.5, 5)
+    yield scaled("1/0.7, 1x257", 1, 257)
+    yield scaled("30, 1x1500", 1, 1500, 30, 0.1)
+    yield scaled("one id", 2, 1)
+    yield scaled("no tokens", 0, 31)
+    yield scaled("far from 0", 3, 33, 0.5, 10, -10_000)
+    yield scaled("some ignored", 5, 31, targets=SOME_IGNORED)
+    yield scaled("sum", 5, 31, options={"reduction": "sum"}, targets=SOME_IGNORED)
+    parts = {
+        "soft cap": {"logitSoftCap": 4.0},
+        "smoothing": {"labelSmoothing": 0.1},
+        "z-loss": {"zLossCoefficient": 0.02},
+        "weights": {"tokenWeights": [0.5, 2.0, 0.0, 1.5]},
+        "accumulate": {"accumulateGradient": True},
+    }
+    for name, options in parts.items():
+        for value, spread in ((0.5, 3), (1 / 0.7, 3), (30, 0.1)):
+            yield scaled(f"{value:.3g}, {name}", 4, 7, value, spread, options=options)
+    everything = {key: value for options in parts.values() for key, value in options.items()}
+    for value, spread in ((0.5, 3), (1 / 0.7, 3), (30, 0.1)):
+        yield scaled(f"{value:.3g}, everything", 4, 31, value, spread, options=everything, targets=[5, -100, 0, 30])
+    yield scaled("everything, shifted", 4, 31, options=everything | {"shiftTargets": True}, sequence=2)
+    yield scaled("everything, 1x1500", 1, 1500, options=everything | {"tokenWeights": [1.5]})
+
+    scale = {"logitScale": 1 / 0.7}
+    name = "logit scale, every other id masked"
+    yield masked(name, 3, 33, lambda _, i, target: i % 2 == 1 and i != target, options=scale)
+    yield masked(f"{name}, everything", 4, 31, lambda _, i, target: i % 2 == 1 and i != target, options=scale | everything)
+    yield masked("logit scale, target masked", 2, 33, lambda token, i, target: token == 1 and i == target, options=scale)
+    yield masked("logit scale, one of two rows all masked", 2, 33, lambda token, *_: token == 1, options=scale)
+    yield with_values(scaled("NaN", 2, 33, targets=[4, 5]), at=(0, 20, NAN))
+    yield with_values(scaled("infinity", 2, 33, targets=[4, 5]), at=(1, 20, INF))
+
+
+def backward():
+    """Vector-Jacobian products of CrossEntropy.Forward."""
+    outputs = ("loss", "logSumExp", "entropy")
+
+    def product(name, tokens, vocabulary, by=outputs, spread=2, offset=0, is_masked=lambda *_: False, size=1, **more):
+        case = masked(f"backward, {name}", tokens, vocabulary, is_masked, scale=spread, offset=offset, **more)
+        rng = random.Random(f"{case.name}, output gradients")
+        case.output_gradients = {output: [size * round(rng.gauss(0, 1), 3) for _ in range(tokens)] for output in by}
+        return case
+
+    def with_gradients(case, **gradients):
+        case.output_gradients.update(gradients)
+        return case
+
+    for tokens, vocabulary in [(5, 3), (4, 7), (2, 300), (1, 1500)]:
+        for by in ("loss",), ("logSumExp",), ("entropy",), ("loss", "entropy"), outputs:
+            yield product(f"{' and '.join(by)}, {tokens}x{vocabulary}", tokens, vocabulary, by)
+
+    cap, smoothing = {"logitSoftCap": 4.0}, {"labelSmoothing": 0.1}
+    options = {
+        "soft cap": cap,
+        "smoothing": smoothing,
+        "logit scale 0.5": {"logitScale": 0.5},
+        "logit scale 1/0.7": {"logitScale": 1 / 0.7},
+        "soft cap and logit scale": cap | {"logitScale": 1 / 0.7},
+        "soft cap and smoothing": cap | smoothing,
+        "smoothing and logit scale": smoothing | {"logitScale": 0.5},
+        "everything": cap | smoothing | {"logitScale": 1 / 0.7, "accumulateGradient": True},
+    }
+    for name, chosen in options.items():
+        for output in outputs:
+            yield product(f"{output}, {name}", 4, 7, (output,), 3, options=chosen)
+        yield product(f"all, {name}", 4, 7, spread=3, options=chosen)
+        yield product(f"all, {name}, 2x300", 2, 300, spread=3, options=chosen)
+    yield product("all, everything, 1x1500", 1, 1500, spread=3, options=options["everything"])
+    for spread in (0.1, 1):
+        yield product(f"logit scale 30, spread {spread}", 4, 7, spread=spread, options={"logitScale": 30})
+        yield product(f"logit scale 30, spread {spread}, 2x300", 2, 300, spread=spread, options={"logitScale": 30})
+
+    for name, chosen in {"": {}, ", smoothing": smoothing, ", everything": options["everything"]}.items():
+        for output in outputs:
+            yield product(
+                f"{output}, every other id masked{name}", 4, 7, (output,), 3, options=chosen,
+                is_masked=lambda _, i, target: i % 2 == 1 and i != target)
+        yield product(
+            f"every other id masked{name}, 2x300", 2, 300, options=chosen,
+            is_masked=lambda _, i, target: i % 2 == 1 and i != target)
+        yield product(
+            f"all but the target masked{name}", 2, 7, options=chosen, is_masked=lambda _, i, target: i != target)
+        yield product(
+            f"target masked{name}", 3, 7, options=chosen, is_masked=lambda token, i, target: token > 0 and i == target)
+        yield product(
+            f"all, one of two rows all masked{name}", 2, 7, options=chosen, is_masked=lambda token, *_: token == 1)
+    yield product("a long masked prefix, 1x1500", 1, 1500, targets=[1400], is_masked=lambda _, i, target: i < 1050)
+    yield product("entropy, target masked", 2, 7, ("entropy",), is_masked=lambda _, i, target: i == target)
+    yield with_values(product("NaN", 2, 7, targets=[4, 5]), at=(0, 2, NAN))
+    yield with_values(product("infinity", 2, 7, targets=[4, 5]), at=(1, 5, INF))
+    yield with_values(product("entropy, infinity", 2, 7, ("entropy",), targets=[4, 5]), at=(1, 5, INF))
+
+    some_ignored = [-100, 3, 6, -100]
+    yield product("some ignored", 4, 7, targets=some_ignored)
+    yield product("all ignored", 2, 3, targets=[-100] * 2)
+    yield product("padding id 0 ignored", 4, 3, targets=[0, 2, 0, 1], options={"ignoreIndex": 0})
+    yield with_gradients(
+        with_values(
+            product("nothing of ignored tokens is read", 4, 7, targets=some_ignored), nan=(0, 3, NAN), infinity=(3, 1, INF)),
+        loss=[NAN, 1.5, -0.5, INF], logSumExp=[INF, 0.25, 2.0, NAN], entropy=[NAN, -1.0, 0.01, NAN])
+    yield with_gradients(
+        with_values(product("rows whose gradients are 0 are not read", 4, 7), nan=(0, 3, NAN), infinity=(3, 1, INF)),
+        loss=[0.0, 1.5, -0.5, -0.0], logSumExp=[0.0, 0.0, 2.0, 0.0], entropy=[0.0, 0.25, 0.0, 0.0])
+    yield with_gradients(
+        product("each alone by its row", 4, 7), loss=[1.0, 0.0, 0.0, 0.0], logSumExp=[0.0, 1.0, 0.0, 0.0],
+        entropy=[0.0, 0.0, 1.0, 0.0])
+    yield product("shifted", 6, 7, options={"shiftTargets": True}, sequence=3)
+    yield product("accumulated", 4, 7, options={"accumulateGradient": True}, targets=some_ignored)
+
+    for output in outputs:
+        yield product(f"{output}, far from 0", 3, 7, (output,), 10, -10_000)
+        sure = product(f"{output}, targets sure", 3, 7, (output,), targets=[0, 6, 1])
+        for token, lead in enumerate((5, 17, 60)):
+            sure.logits[token][sure.targets[token]] = float(lead)
+        yield sure
+    yield product("uniform", 2, 7, spread=0)
+    yield product("uniform, 1x300", 1, 300, spread=0, offset=3)
+    yield product("large gradients", 3, 7, size=1e20)
+    yield product("small gradients", 3, 7, size=1e-20)
+    yield product("no tokens", 0, 7)
+
+
 FAMILIES = [
     seed, shapes, magnitudes, target_places, coefficients, masks, not_numbers, ignored, reductions, smoothing, z_loss, soft_cap,
-    token_weights, shift, accumulate, combinations,
+    token_weights, shift, accumulate, combinations, logit_scale, backward,
 ]
 
 
@@ -540,21 +732,27 @@ def array(values, shortest=repr):
 
 
 def write_case(case):
-    values = expected(case)
+    is_backward = case.output_gradients is not None
+    values = expected_of_backward(case) if is_backward else expected(case)
     fields = {
         "name": json.dumps(case.name),
-        "rlLoss": number(case.rl_loss),
-        "ptxCoefficient": number(case.coefficient),
+        **({} if is_backward else {"rlLoss": number(case.rl_loss), "ptxCoefficient": number(case.coefficient)}),
         "vocabularySize": number(case.vocabulary),
-        "options": json.dumps(case.options),
+        "options": json.dumps({name: value for name, value in case.options.items() if name != "tokenWeights"}),
+        **({"tokenWeights": array(case.options["tokenWeights"])} if "tokenWeights" in case.options else {}),
         "targets": array(case.targets),
         "logits": array((x for row in case.logits for x in row), shortest_float32),
         **({"sequenceLength": number(case.sequence)} if case.sequence else {}),
         **({"initialGradient": array(case.initial_gradient, shortest_float32)} if case.initial_gradient is not None else {}),
-        "seedTotal": number(seed_total(case, values["total"])),
+        **({"outputGradients": write_output_gradients(case)} if is_backward
+           else {"seedTotal": number(seed_total(case, values["total"]))}),
         **{name: array(value) if isinstance(value, list) else number(value) for name, value in values.items()},
     }
     return "  {\n" + ",\n".join(f'    "{name}": {text}' for name, text in fields.items()) + "\n  }"
+
+
+def write_output_gradients(case):
+    return "{" + ", ".join(f'"{output}": {array(gradients)}' for output, gradients in case.output_gradients.items()) + "}"
 
 
 def seed_total(case, total):

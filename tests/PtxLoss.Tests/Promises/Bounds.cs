@@ -28,7 +28,8 @@ internal sealed record Bounds(
     /// capped logits that smoothing takes has the digits of a float.
     /// </summary>
     public double OfSum(double size, PtxLossOptions options)
-        => (Sum * (options.LogitSoftCap != 0 && options.LabelSmoothing != 0 ? Math.Max(1, size / 100) : 1)) + (1e-15 * size);
+        => Sum + (options.LogitSoftCap == 0 ? 0 : 7 * Sum * options.LabelSmoothing * Math.Max(1, size / 100))
+            + ((options.LabelSmoothing == 0 ? 1e-15 : 1e-12) * size); // the reference adds one by one
 
     /// <summary>Checks a loss and its parts; all of its tokens may be off the same way, by the bound of a log-sum-exp.</summary>
     public void CheckLosses(PtxLossResult actual, ScalarReference expected, double coefficient, PtxLossOptions options)
@@ -44,12 +45,31 @@ internal sealed record Bounds(
             i => (i == 0 ? ofLoss : i == 1 ? ofZLoss : Math.Abs(coefficient) * (ofLoss + (options.ZLossCoefficient * ofZLoss))) + 1e-13);
     }
 
+    /// <summary>How much further off an element may be whose row's entropy is differentiated too: by that of its probability.</summary>
+    public double OfEntropyGradient(ScalarReference expected, int element, double by, int token)
+    {
+        double p = expected.LogSumExpGradient[element], gradient = Math.Abs(expected.EntropyGradient[element]);
+        double ofLogSumExp = Math.Exp(4e-16 * Math.Abs(expected.LogSumExp[token])) - 1;
+        double ofSoftmax = (Softmax * p) + (p == 0 ? 0 : Math.Min(1, p * ofLogSumExp));
+        return by == 0 || double.IsNaN(p)
+            ? 0
+            : Math.Abs(by) * ((ofSoftmax * (2 + Math.Abs(expected.Entropy[token])) * (1 + (2 * Rounding)))
+                + ((Softmax + Math.Min(1, ofLogSumExp)) * gradient)
+                + ((p + ofSoftmax) * 4e-16 * Math.Abs(expected.LogSumExp[token]))
+                + 1e-13
+                + (20 * Smallest));
+    }
+
     /// <summary>Checks a gradient; an element that is infinite is right where the exact one is beyond the range of the type.</summary>
     public void CheckGradient(double[] actual, double[] expected, Func<int, double> tolerance)
-        => Closeness.ShouldBeClose(
-            [.. actual.Zip(expected, (x, y) => double.IsInfinity(x) && Math.Abs(y) >= Largest && Math.Sign(x) == Math.Sign(y) ? y : x)],
+    {
+        Closeness.ShouldBeClose(
+            [.. actual.Select((x, i) => double.IsInfinity(x) && MayBeBeyond(Math.Sign(x), i) ? expected[i] : x)],
             expected,
             tolerance);
+
+        bool MayBeBeyond(int sign, int i) => (sign * expected[i]) + tolerance(i) >= Largest;
+    }
 
     /// <summary>How far an element of a gradient may be off.</summary>
     /// <param name="logit">The logit, as it was passed.</param>
@@ -64,8 +84,8 @@ internal sealed record Bounds(
         double logit, bool isTarget, double logSumExp, double scale, double size, int vocabularySize, PtxLossOptions options, bool isOfLogSumExp = false)
     {
         double cap = options.LogitSoftCap;
-        double capped = cap == 0 || double.IsInfinity(logit) ? logit : cap * Math.Tanh(logit / cap);
-        double slope = Math.Abs(scale) * (1 + (2 * options.ZLossCoefficient * (1 + Math.Abs(logSumExp))));
+        double capped = options.LogitScale * (cap == 0 || double.IsInfinity(logit) ? logit : cap * Math.Tanh(logit / cap));
+        double slope = options.LogitScale * Math.Abs(scale) * (1 + (2 * options.ZLossCoefficient * (1 + Math.Abs(logSumExp))));
         double softmax = Math.Exp(capped - logSumExp), ofLogSumExp = Math.Exp(4e-16 * Math.Abs(logSumExp)) - 1;
         double ofSoftmax = isTarget ? Sum : Softmax * (softmax + (options.LabelSmoothing / vocabularySize));
         ofSoftmax += !isOfLogSumExp || softmax == 0 ? 0 : Math.Min(1, softmax * ofLogSumExp) * (1 + (2 * Rounding));

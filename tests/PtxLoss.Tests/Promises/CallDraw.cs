@@ -3,21 +3,19 @@ using FsCheck.Fluent;
 
 namespace PtxLosses.Tests;
 
-/// <summary>What takes logits, spans or tensors of them, or what was made of them.</summary>
+/// <summary>What takes logits or their targets, spans or tensors of them.</summary>
 public enum Entry
 {
     Compute,
     ComputeWithGradient,
     ComputeOverTensors,
     ComputeOverTensorsWithGradient,
-    CountTokens,
-    CountTokensOfTensor,
-    SumWeights,
-    SumWeightsOfTensor,
+    Denominator,
+    DenominatorOfTensor,
     Forward,
+    ForwardOverTensors,
     Backward,
-    Add,
-    AddLogSumExps,
+    BackwardOverTensors,
 }
 
 /// <summary>
@@ -48,6 +46,7 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
     public double LabelSmoothing { get; init; }
     public double ZLossCoefficient { get; init; }
     public double LogitSoftCap { get; init; }
+    public double LogitScale { get; init; } = 1;
     public bool HasWeights { get; init; }
     public LossReduction Reduction { get; init; }
     public double? Denominator { get; init; }
@@ -57,22 +56,21 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
     public long? VocabularyStart { get; init; }
     public int Threads { get; init; } = 1;
 
-    /// <summary>Which of the outputs of <see cref="CrossEntropy.Forward"/> are wanted: a bit each.</summary>
+    /// <summary>Which of the outputs of a forward pass are wanted, and which gradients a backward pass is given: a bit each.</summary>
     public int Outputs { get; init; } = 31;
 
-    public bool IsOverTensors
-        => Entry is Entry.ComputeOverTensors or Entry.ComputeOverTensorsWithGradient or Entry.CountTokensOfTensor or Entry.SumWeightsOfTensor;
+    public bool IsOverTensors => Entry is Entry.ComputeOverTensors or Entry.ComputeOverTensorsWithGradient or Entry.DenominatorOfTensor
+        or Entry.ForwardOverTensors or Entry.BackwardOverTensors;
 
-    public bool IsCount => Entry is Entry.CountTokens or Entry.CountTokensOfTensor || IsSum;
+    public bool IsDenominator => Entry is Entry.Denominator or Entry.DenominatorOfTensor;
 
-    public bool IsSum => Entry is Entry.SumWeights or Entry.SumWeightsOfTensor;
+    public bool IsForward => Entry is Entry.Forward or Entry.ForwardOverTensors;
 
-    public bool TakesShards => IsPerToken || Entry == Entry.AddLogSumExps;
+    public bool IsBackward => Entry is Entry.Backward or Entry.BackwardOverTensors;
 
-    public bool IsPerToken => Entry is Entry.Forward or Entry.Backward;
+    public bool IsPerToken => IsForward || IsBackward;
 
-    public bool WantsGradient
-        => Entry is Entry.ComputeWithGradient or Entry.ComputeOverTensorsWithGradient or Entry.Backward;
+    public bool WantsGradient => Entry is Entry.ComputeWithGradient or Entry.ComputeOverTensorsWithGradient || IsBackward;
 
     public int[] Shape => Rank switch
     {
@@ -102,6 +100,7 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
            from smoothing in OftenOff(Gen.Choose(1, 99).Select(x => x / 100.0))
            from zLoss in OftenOff(Gen.Elements(1e-4, 0.01, 0.5))
            from cap in OftenOff(Drawn.Or(Gen.Elements(0.5, 30, 50, 1e5), Drawn.Magnitude))
+           from scale in Drawn.Or(Gen.Constant(1.0), Drawn.Or(Gen.Elements(0.01, 0.1, 0.7, 2, 30), Gen.Elements(1e-4, 1e3)))
            from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Sum, null), (LossReduction.Mean, 7.5))
            from start in Gen.Elements<long?>(null, null, 0, 20)
            from threads in Gen.Elements(1, 2, 1000, -1)
@@ -122,6 +121,7 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
                LabelSmoothing = smoothing,
                ZLossCoefficient = zLoss,
                LogitSoftCap = cap,
+               LogitScale = scale,
                Reduction = divisor.Item1,
                Denominator = divisor.Item2,
                Threads = threads,
@@ -151,6 +151,7 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
             this with { LabelSmoothing = 0 },
             this with { ZLossCoefficient = 0 },
             this with { LogitSoftCap = 0 },
+            this with { LogitScale = 1 },
             this with { Accumulates = false },
             this with { IsInPlace = false },
             this with { Repeats = false },
@@ -165,7 +166,7 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
             this with { Sequence = (Sequence + 1) / 2 },
             this with { VocabularySize = (VocabularySize + 1) / 2 },
         ];
-        return simpler.Where(candidate => candidate != this);
+        return simpler.Select(candidate => candidate.Valid()).Where(candidate => candidate != this);
     }
 
     /// <summary>Without the options that this entry refuses, alone or together.</summary>
@@ -174,8 +175,12 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
         IsInPlace = IsInPlace && WantsGradient && !Accumulates,
         Repeats = Repeats && !(IsInPlace && WantsGradient),
         Shifts = Shifts && IsOverTensors,
-        VocabularyStart = TakesShards ? VocabularyStart : null,
-        LabelSmoothing = Entry == Entry.AddLogSumExps || (TakesShards && VocabularyStart.HasValue) ? 0 : LabelSmoothing,
+        VocabularyStart = IsPerToken ? VocabularyStart : null,
+        LabelSmoothing = IsPerToken && VocabularyStart.HasValue ? 0 : LabelSmoothing,
+        HasWeights = HasWeights && !IsPerToken,
+        ZLossCoefficient = IsPerToken ? 0 : ZLossCoefficient,
+        Reduction = IsPerToken ? LossReduction.Mean : Reduction,
+        Denominator = IsPerToken ? null : Denominator,
     };
 
     private static Gen<double> OftenOff(Gen<double> on) => Gen.Frequency((1, Gen.Constant(0.0)), (1, on));

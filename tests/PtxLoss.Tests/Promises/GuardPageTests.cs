@@ -22,27 +22,23 @@ public class GuardPageTests
             {
                 using var logits = new GuardedMemory<float>(values, atEnd);
                 using var gradient = new GuardedMemory<float>(values, atEnd);
-                using var next = new GuardedMemory<float>(values, atEnd);
                 using var runs = new GuardedMemory<Run>(kernel.MakeRuns(length), atEnd);
 
-                kernel.Reduce(logits.Span, new(RowStatistics.Entropy | RowStatistics.ArgMax), out _);
+                kernel.Reduce(logits.Span, RowStatistics.Entropy | RowStatistics.ArgMax, 0, out _);
                 foreach (bool streams in new[] { true, false })
                 {
-                    GradientPlan look = streams ? GradientPlan.Streams : GradientPlan.Recomputes;
-                    kernel.Write(new() { Row = logits.Span, Gradient = gradient.Span, Reference = 3, SoftmaxScale = 1, Look = look });
+                    kernel.WriteGradient(new()
+                    {
+                        Row = logits.Span,
+                        Gradient = gradient.Span,
+                        Reference = 3,
+                        Factor = 1,
+                        Transform = LogitTransform.Identity,
+                        Method = streams ? GradientMethod.NonTemporal : GradientMethod.Recompute,
+                    });
                     kernel.WriteGradient(logits.Span, gradient.Span, 1, streams, runs.Span);
                 }
 
-                kernel.Reduce(logits.Span, new(RowStatistics.None), [], runs.Span, default, out _);
-                var beside = new GradientRequest<float>
-                {
-                    Row = logits.Span,
-                    Gradient = gradient.Span,
-                    SoftmaxScale = 1,
-                    Runs = runs.Span,
-                    Look = GradientPlan.Streams,
-                };
-                kernel.Reduce(next.Span, new(RowStatistics.None), [], [], in beside, out _);
                 kernel.WriteGradient(logits.Span, logits.Span, 1, streams: false, runs.Span);
             }
         }
@@ -134,10 +130,10 @@ public class GuardPageTests
             {
                 Memories = memories,
                 Gap = gap,
+                TokenWeights = hasOptions ? tokenWeights : [],
                 Targets = [.. Enumerable.Range(0, tokens).Select(token => token % 3 == 2 ? -100 : token % vocabularySize)],
                 Options = !hasOptions ? plain : plain with
                 {
-                    TokenWeights = memories.ToRead(tokenWeights),
                     LabelSmoothing = 0.1,
                     LogitSoftCap = 30,
                     ZLossCoefficient = 1e-4,

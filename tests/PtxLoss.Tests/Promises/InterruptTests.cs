@@ -50,7 +50,13 @@ public unsafe class InterruptTests
         ["Backward"] = (x, tokens, vocabulary) =>
         {
             x.Outputs.Span.Fill(3);
-            CrossEntropy.Backward<float, int>(x.Logits.Span, x.Targets.Span, vocabulary, x.Outputs.Span, x.Outputs.Span, x.Gradient.Span);
+            CrossEntropy.Backward<float, int>(
+                x.Logits.Span,
+                x.Targets.Span,
+                vocabulary,
+                new() { LogSumExp = x.Outputs.Span },
+                new() { Loss = x.Outputs.Span },
+                x.Gradient.Span);
             return Sum(0, x);
         },
         ["ComputeFromHiddenWithGradient"] = (x, tokens, vocabulary) =>
@@ -64,8 +70,11 @@ public unsafe class InterruptTests
                     new ReadOnlyTensorSpan<float>(x.Logits.Span.Slice(states, weights), [vocabulary, HiddenSize], []),
                     x.Targets.Span,
                     1,
-                    new TensorSpan<float>(x.Gradient.Span[..states], [tokens, HiddenSize], []),
-                    new TensorSpan<float>(x.Gradient.Span.Slice(states, weights), [vocabulary, HiddenSize], [])).Total,
+                    new()
+                    {
+                        Hidden = new TensorSpan<float>(x.Gradient.Span[..states], [tokens, HiddenSize], []),
+                        Weight = new TensorSpan<float>(x.Gradient.Span.Slice(states, weights), [vocabulary, HiddenSize], []),
+                    }).Total,
                 x);
         },
     };

@@ -28,7 +28,12 @@ public enum Fault
     LabelSmoothing,
     ZLossCoefficient,
     LogitSoftCap,
+    LogitScale,
     Threads,
+    DenominatorOfASum,
+    ReductionPerToken,
+    DenominatorPerToken,
+    ZLossPerToken,
     VocabularyStartNegative,
     ShardOfALoss,
     ShardSmoothed,
@@ -37,17 +42,17 @@ public enum Fault
     OutputTooShort,
     OutputsOverlap,
     LogSumExpTooShort,
-    TokenScaleTooLong,
-    TargetLogitTooLong,
+    EntropyMissing,
+    OutputGradientTooLong,
 }
 
 internal sealed partial class LogitCall<TLogit, TTarget>
 {
-    private bool TakesLogits => !_drawn.IsCount && _drawn.Entry != Entry.AddLogSumExps;
+    private bool TakesLogits => !_drawn.IsDenominator;
 
-    private bool IsOfLoss => !_drawn.IsCount && !_drawn.IsPerToken;
+    private bool IsOfLoss => !_drawn.IsDenominator && !_drawn.IsPerToken;
 
-    private bool IsOfTensorsWithGradient => _drawn.Entry == Entry.ComputeOverTensorsWithGradient;
+    private bool IsOfTensorsWithGradient => _drawn.IsOverTensors && _drawn.WantsGradient;
 
     public override string? Spoil(Fault fault) => fault switch
     {
@@ -55,9 +60,9 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         >= Fault.WeightsTooShort and <= Fault.ShiftOfSpans => SpoilOption(fault),
         Fault.OutputTooShort or Fault.OutputsOverlap => SpoilOutput(fault),
         Fault.CoefficientNotFinite when IsOfLoss => Set(out _coefficient, double.NaN, "ptxCoefficient"),
-        Fault.LogSumExpTooShort when Has(_knownLogSumExp) => Set(out _knownLogSumExp, _knownLogSumExp[1..], "logSumExp"),
-        Fault.TokenScaleTooLong when Has(_tokenScale) => Set(out _tokenScale, new double[_drawn.Tokens + 1], "tokenScale"),
-        Fault.TargetLogitTooLong when Has(_knownTargetLogit) => Set(out _knownTargetLogit, new double[_drawn.Tokens + 1], "targetLogit"),
+        Fault.LogSumExpTooShort when Has(_knownLogSumExp) => Set(out _knownLogSumExp, _knownLogSumExp[1..], "forward.LogSumExp"),
+        Fault.EntropyMissing when Has(_ofEntropy) => Set(out _knownEntropy, default, "forward.Entropy"),
+        Fault.OutputGradientTooLong when _drawn.IsBackward && Has(_logits) => Set(out _ofLoss, new double[_drawn.Tokens + 1], "gradients.Loss"),
         Fault.AccumulationInPlace when _drawn.WantsGradient && Has(_logits) && !_drawn.Repeats => AccumulateInPlace(),
         Fault.GradientOverLogits when _drawn.WantsGradient && _vocabularySize > 1 && Has(_logits) => MoveGradientOverLogits(),
         Fault.GradientOverWeights when typeof(TLogit) == typeof(float) && Has(_gradient) && _drawn.HasWeights && !_drawn.IsPerToken && !_drawn.IsInPlace
@@ -71,7 +76,7 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         Fault.LogitsTooShort when TakesLogits && Has(_logits) => Set(out _logits, _logits[1..], "logits"),
         Fault.TargetsTooMany when TakesLogits => Set(out _targets, new TTarget[_drawn.Tokens + 1], "logits"),
         Fault.TargetsMissing when TakesLogits && Has(_logits) => Set(out _targets, default, "targets"),
-        Fault.VocabularyOfNone when !_drawn.IsCount => Set(out _vocabularySize, -_drawn.Seed, "vocabularySize"),
+        Fault.VocabularyOfNone when !_drawn.IsDenominator => Set(out _vocabularySize, -_drawn.Seed, "vocabularySize"),
         Fault.GradientTooShort when Has(_gradient) => Set(out _gradient, _gradient[1..], "logitsGradient"),
         _ => null,
     };
@@ -98,7 +103,7 @@ internal sealed partial class LogitCall<TLogit, TTarget>
     {
         int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).Where(token => IdOf(token) != Ignored).Select(token => PositionOf(token)!.Value)];
         id += id == _drawn.IgnoreIndex ? 1 : 0;
-        if (counted.Length == 0 || _drawn.IsCount || _drawn.VocabularyStart > 0 || long.CreateSaturating(TTarget.CreateSaturating(id)) != id)
+        if (counted.Length == 0 || _drawn.IsDenominator || _drawn.VocabularyStart > 0 || long.CreateSaturating(TTarget.CreateSaturating(id)) != id)
         {
             return null;
         }
@@ -118,31 +123,38 @@ internal sealed partial class LogitCall<TLogit, TTarget>
     {
         float[] spoilt = [.. _weightOf];
         spoilt.AsSpan(spoilt.Length / 2).Fill(fault == Fault.WeightNaN ? float.NaN : -1e-9f);
+        switch (fault)
+        {
+            case Fault.WeightsTooShort when !_drawn.IsPerToken:
+                return Set(out _weights, new float[_drawn.Tokens == 1 ? 2 : Math.Abs(_drawn.Tokens - 1)], "tokenWeights");
+            case Fault.WeightNegative or Fault.WeightNaN when !_drawn.IsPerToken && CountsLast():
+                return Set(out _weights, _memories.ToRead(spoilt), "tokenWeights");
+            case Fault.ShardsLoss when _drawn.IsForward && _drawn.VocabularyStart != null && _drawn.Tokens > 0:
+                return Set(out _loss, new double[_drawn.Tokens], "outputs");
+        }
+
         PtxLossOptions? options = fault switch
         {
             Fault.ShiftOfSpans when !_drawn.IsOverTensors => _options with { ShiftTargets = true },
-            _ when _drawn.IsCount && !_drawn.IsSum => null,
-            Fault.WeightsTooShort => _options with { TokenWeights = new float[_drawn.Tokens == 1 ? 2 : Math.Abs(_drawn.Tokens - 1)] },
-            Fault.WeightNegative or Fault.WeightNaN when CountsLast() => _options with { TokenWeights = _memories.ToRead(spoilt) },
-            _ when _drawn.IsCount => null,
+            _ when _drawn.IsDenominator => null,
             Fault.Reduction => _options with { Reduction = (LossReduction)7 },
             Fault.DenominatorNegative => _options with { Denominator = -1 },
             Fault.DenominatorOfNone when IsOfLoss && Enumerable.Range(0, _drawn.Tokens).Any(IsRead)
                 => _options with { Reduction = LossReduction.Mean, Denominator = 0 },
+            Fault.DenominatorOfASum when IsOfLoss => _options with { Reduction = LossReduction.Sum, Denominator = 3 },
             Fault.LabelSmoothing => _options with { LabelSmoothing = 1 },
             Fault.ZLossCoefficient => _options with { ZLossCoefficient = double.PositiveInfinity },
             Fault.LogitSoftCap => _options with { LogitSoftCap = -30 },
+            Fault.LogitScale => _options with { LogitScale = 0 },
             Fault.Threads => _options with { MaxDegreeOfParallelism = 0 },
+            Fault.ReductionPerToken when _drawn.IsPerToken => _options with { Reduction = LossReduction.Sum },
+            Fault.DenominatorPerToken when _drawn.IsPerToken => _options with { Denominator = 3 },
+            Fault.ZLossPerToken when _drawn.IsPerToken => _options with { ZLossCoefficient = 1e-4 },
             Fault.VocabularyStartNegative => _options with { VocabularyStart = -1, LabelSmoothing = 0 },
-            Fault.ShardOfALoss when IsOfLoss && !_drawn.TakesShards => _options with { VocabularyStart = 5 },
-            Fault.ShardSmoothed when _drawn.TakesShards && (!_drawn.IsPerToken || _drawn.VocabularyStart > 0) => _options with { LabelSmoothing = 0.1 },
+            Fault.ShardOfALoss when IsOfLoss => _options with { VocabularyStart = 5 },
+            Fault.ShardSmoothed when _drawn.VocabularyStart != null => _options with { LabelSmoothing = 0.1 },
             _ => null,
         };
-        if (fault == Fault.ShardsLoss && _drawn.Entry == Entry.Forward && _drawn.VocabularyStart != null && _drawn.Tokens > 0)
-        {
-            return Set(out _loss, new double[_drawn.Tokens], "outputs");
-        }
-
         return options == null ? null : Set(out _options, options, "options");
 
         bool CountsLast() => _drawn.Tokens > 0 && Enumerable.Range(0, _drawn.Tokens).Any(token => IdOf(token) != Ignored && PositionOf(token) >= spoilt.Length / 2);
@@ -150,7 +162,7 @@ internal sealed partial class LogitCall<TLogit, TTarget>
 
     private string? SpoilOutput(Fault fault)
     {
-        if (_drawn.Entry != Entry.Forward || _drawn.Tokens == 0)
+        if (!_drawn.IsForward || _drawn.Tokens == 0)
         {
             return null;
         }
@@ -180,7 +192,7 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         float[] memory = new float[_gradient.Length + _weightOf.Length];
         _weightOf.CopyTo(memory, 0);
         Memory<float> both = _memories.ToWrite(memory);
-        _options = _options with { TokenWeights = both[.._weightOf.Length] };
+        _weights = both[.._weightOf.Length];
         var gradient = (Memory<TLogit>)(object)both.Slice(_weightOf.Length - 1, _gradient.Length);
         return Set(out _gradient, gradient, "logitsGradient");
     }

@@ -53,7 +53,8 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private Memory<TLogit> _logits, _gradient;
     private Layout _logitsLayout, _targetsLayout, _gradientLayout;
     private Memory<TTarget> _targets;
-    private Memory<double> _knownLogSumExp, _knownTargetLogit, _tokenScale;
+    private Memory<double> _knownLogSumExp, _knownEntropy, _ofLoss, _ofLogSumExp, _ofEntropy;
+    private Memory<float> _weights;
     private Memory<double> _loss, _logSumExp, _targetLogit, _entropy;
     private Memory<int> _argMax;
     private int _vocabularySize;
@@ -62,7 +63,6 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
 
     // What comes back.
     private PtxLossResult _result;
-    private long _count;
     private double _sum;
 
     public LogitCall(CallDraw drawn, Memories memories)
@@ -84,8 +84,9 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         _logits = drawn.IsInPlace ? memories.ToWrite(logits) : memories.ToRead(logits);
         _gradient = drawn.IsInPlace ? _logits : drawn.WantsGradient ? memories.ToWrite(_gradientLayout.Scatter(_initial, _filler)) : default;
         _targets = memories.ToRead(_targetsLayout.Scatter([.. _ids.Select(ToTarget)], TTarget.CreateSaturating(long.MaxValue)));
+        _weights = drawn.HasWeights ? memories.ToRead(_weightOf) : default;
         _options = Options();
-        if (drawn.Entry == Entry.Forward)
+        if (drawn.IsForward)
         {
             _loss = drawn.VocabularyStart is null ? Output(1, -7.0) : default;
             _logSumExp = Output(2, -7.0);
@@ -94,101 +95,101 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             _argMax = Output(16, -7);
         }
 
-        if (drawn.Entry == Entry.Backward)
-        {
-            _knownLogSumExp = memories.ToRead(Expected().LogSumExp);
-            _tokenScale = memories.ToRead(_ids.Select(_ => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5).ToArray());
-        }
-
-        if (drawn.Entry == Entry.AddLogSumExps)
+        if (drawn.IsBackward)
         {
             ScalarReference known = Expected();
             _knownLogSumExp = memories.ToRead(OfTokensThatAreRead(known.LogSumExp));
-            _knownTargetLogit = memories.ToRead(OfTokensThatAreRead(known.TargetLogit));
+            _knownEntropy = (drawn.Outputs & 4) != 0 ? memories.ToRead(OfTokensThatAreRead(known.Entropy)) : default;
+            _ofLoss = GradientsOf(bit: 1);
+            _ofLogSumExp = GradientsOf(bit: 2);
+            _ofEntropy = GradientsOf(bit: 4);
         }
 
         HideWhatIsNotRead();
+
+        Memory<double> GradientsOf(int bit)
+            => (drawn.Outputs & bit) == 0
+                ? default
+                : memories.ToRead(OfTokensThatAreRead([.. _ids.Select(_ => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5)]));
 
         double[] OfTokensThatAreRead(double[] values) => [.. values.Select((x, token) => IsRead(token) ? x : double.NaN)];
     }
 
     public override void Run()
     {
+        ReadOnlySpan<TLogit> logits = _logits.Span;
+        ReadOnlySpan<TTarget> targets = _targets.Span;
+        ReadOnlySpan<float> weights = _weights.Span;
         switch (_drawn.Entry)
         {
             case Entry.Compute:
-                _result = PtxLoss.Compute<TLogit, TTarget>(RlLoss, _logits.Span, _targets.Span, _vocabularySize, _coefficient, _options);
+                _result = PtxLoss.Compute(RlLoss, logits, targets, _vocabularySize, _coefficient, _options, weights);
                 break;
             case Entry.ComputeWithGradient:
-                _result = PtxLoss.ComputeWithGradient<TLogit, TTarget>(
-                    RlLoss, _logits.Span, _targets.Span, _vocabularySize, _coefficient, _gradient.Span, _options);
+                _result = PtxLoss.ComputeWithGradient(
+                    RlLoss, logits, targets, _vocabularySize, _coefficient, _gradient.Span, _options, weights);
                 break;
             case Entry.ComputeOverTensors:
-                _result = PtxLoss.Compute<TLogit, TTarget>(RlLoss, _logitsLayout.Over(_logits), _targetsLayout.Over(_targets), _coefficient, _options);
+                _result = PtxLoss.Compute<TLogit, TTarget>(
+                    RlLoss, _logitsLayout.Over(_logits), _targetsLayout.Over(_targets), _coefficient, _options, weights);
                 break;
             case Entry.ComputeOverTensorsWithGradient:
                 _result = PtxLoss.ComputeWithGradient<TLogit, TTarget>(
-                    RlLoss, _logitsLayout.Over(_logits), _targetsLayout.Over(_targets), _coefficient, _gradientLayout.Over(_gradient), _options);
+                    RlLoss,
+                    _logitsLayout.Over(_logits),
+                    _targetsLayout.Over(_targets),
+                    _coefficient,
+                    _gradientLayout.Over(_gradient),
+                    _options,
+                    weights);
                 break;
-            case Entry.CountTokens:
-                _count = PtxLoss.CountTokens<TTarget>(_targets.Span, _options);
+            case Entry.Denominator:
+                _sum = PtxLoss.Denominator(targets, _options, weights);
                 break;
-            case Entry.CountTokensOfTensor:
-                _count = PtxLoss.CountTokens<TTarget>(_targetsLayout.Over(_targets), _options);
-                break;
-            case Entry.SumWeights:
-                _sum = PtxLoss.SumWeights<TTarget>(_targets.Span, _options);
-                break;
-            case Entry.SumWeightsOfTensor:
-                _sum = PtxLoss.SumWeights<TTarget>(_targetsLayout.Over(_targets), _options);
+            case Entry.DenominatorOfTensor:
+                _sum = PtxLoss.Denominator<TTarget>(_targetsLayout.Over(_targets), _options, weights);
                 break;
             case Entry.Forward:
-                CrossEntropy.Forward<TLogit, TTarget>(_logits.Span, _targets.Span, _vocabularySize, Outputs(), _options);
+                CrossEntropy.Forward(logits, targets, _vocabularySize, Outputs(), _options);
+                break;
+            case Entry.ForwardOverTensors:
+                CrossEntropy.Forward<TLogit, TTarget>(_logitsLayout.Over(_logits), _targetsLayout.Over(_targets), Outputs(), _options);
                 break;
             case Entry.Backward:
-                CrossEntropy.Backward<TLogit, TTarget>(
-                    _logits.Span, _targets.Span, _vocabularySize, _knownLogSumExp.Span, _tokenScale.Span, _gradient.Span, _options);
+                CrossEntropy.Backward(logits, targets, _vocabularySize, Known(), OutputGradients(), _gradient.Span, _options);
                 break;
             default:
-                _result = Accumulate().ToResult(RlLoss, _coefficient);
+                CrossEntropy.Backward<TLogit, TTarget>(
+                    _logitsLayout.Over(_logits),
+                    _targetsLayout.Over(_targets),
+                    Known(),
+                    OutputGradients(),
+                    _gradientLayout.Over(_gradient),
+                    _options);
                 break;
         }
     }
 
-    private PtxLossAccumulator Accumulate()
-    {
-        var accumulator = new PtxLossAccumulator();
-        if (_drawn.Entry == Entry.Add)
-        {
-            accumulator.Add<TLogit, TTarget>(_logits.Span, _targets.Span, _vocabularySize, _options);
-        }
-        else
-        {
-            accumulator.Add<TTarget>(_targets.Span, _vocabularySize, _knownLogSumExp.Span, _knownTargetLogit.Span, _options);
-        }
+    private CrossEntropyOutputs Known() => new() { LogSumExp = _knownLogSumExp.Span, Entropy = _knownEntropy.Span };
 
-        return accumulator;
-    }
+    private CrossEntropyOutputGradients OutputGradients()
+        => new() { Loss = _ofLoss.Span, LogSumExp = _ofLogSumExp.Span, Entropy = _ofEntropy.Span };
 
     public override void Judge()
     {
         _memories.Reveal();
         ScalarReference expected = Expected();
-        if (_drawn.IsSum)
+        if (_drawn.IsDenominator)
         {
             int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).Where(token => IdOf(token) != Ignored).Select(token => PositionOf(token)!.Value)];
             _sum.Should().Be(_drawn.HasWeights ? counted.Sum(position => (double)_weightOf[position]) : counted.Length);
-        }
-        else if (_drawn.IsCount)
-        {
-            _count.Should().Be(expected.TokenCount);
         }
         else if (!_drawn.IsPerToken)
         {
             Bounds.Of<TLogit>().CheckLosses(_result, expected, _coefficient, _options);
         }
 
-        if (_drawn.Entry == Entry.Forward)
+        if (_drawn.IsForward)
         {
             JudgeOutputs(expected);
         }
@@ -246,13 +247,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private void JudgeGradient(ScalarReference expected)
     {
         Bounds bounds = Bounds.Of<TLogit>();
-        double[] scales = [.. Enumerable.Range(0, _drawn.Tokens).Select(token => ScaleOf(token, expected))];
-        double[] gradient = [.. expected.Gradient.Select((g, i) =>
-        {
-            int token = i / _drawn.VocabularySize;
-            double ofToken = _drawn.Entry != Entry.Backward ? g : scales[token] == 0 ? 0 : g * scales[token];
-            return ofToken + (_drawn.Accumulates ? LogitConvert.ToDouble(_initial[i]) : 0);
-        })];
+        double[] gradient = [.. expected.Gradient.Select((_, i) => Exact(i) + (_drawn.Accumulates ? LogitConvert.ToDouble(_initial[i]) : 0))];
         bounds.CheckGradient(
             [.. _gradientLayout.Gather<TLogit>(_gradient).Select(LogitConvert.ToDouble)],
             gradient,
@@ -260,29 +255,45 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             {
                 (int token, int id) = Math.DivRem(i, _drawn.VocabularySize);
                 double size = Math.Abs(gradient[i]) + (_drawn.Accumulates ? 2 * Math.Abs(LogitConvert.ToDouble(_initial[i])) : 0);
-                return bounds.OfGradient(
-                    _exact[i], id == IdOf(token), expected.LogSumExp[token], scales[token], size, _drawn.VocabularySize, _options, _drawn.Entry == Entry.Backward);
+                double scale = !_drawn.IsBackward
+                    ? expected.GradientScale * (_drawn.HasWeights && PositionOf(token) is { } position ? _weightOf[position] : 1)
+                    : IsRead(token) ? Math.Abs(At(_ofLoss, token)) + Math.Abs(At(_ofLogSumExp, token)) : 0;
+                double ofEntropy = _drawn.IsBackward && IsRead(token) ? bounds.OfEntropyGradient(expected, i, At(_ofEntropy, token), token) : 0;
+                return ofEntropy + bounds.OfGradient(
+                    _exact[i], id == IdOf(token), expected.LogSumExp[token], scale, size, _drawn.VocabularySize, _options, _drawn.IsBackward);
             });
+
+        double Exact(int i)
+        {
+            int token = i / _drawn.VocabularySize;
+            if (!_drawn.IsBackward)
+            {
+                return expected.Gradient[i];
+            }
+
+            return IsRead(token)
+                ? Product(At(_ofLoss, token), expected.Gradient[i]) + Product(At(_ofLogSumExp, token), expected.LogSumExpGradient[i])
+                    + Product(At(_ofEntropy, token), expected.EntropyGradient[i])
+                : 0;
+        }
+
+        static double At(Memory<double> gradients, int token) => gradients.IsEmpty ? 0 : gradients.Span[token];
+
+        static double Product(double by, double gradient) => by == 0 ? 0 : by * gradient; // not NaN where a row has no softmax
         TLogit filler = _drawn.IsInPlace ? LogitConvert.FromDouble<TLogit>(double.NaN) : _filler;
         (!_drawn.IsOverTensors || _gradientLayout.GapsAre<TLogit>(_gradient, filler)).Should().BeTrue("gaps are left alone");
     }
-
-    /// <summary>What the loss of a token counts.</summary>
-    private double ScaleOf(int token, ScalarReference expected)
-        => _drawn.Entry == Entry.Backward
-            ? _tokenScale.Span[token]
-            : expected.GradientScale * (_drawn.HasWeights && PositionOf(token) is { } position ? _weightOf[position] : 1);
 
     private ScalarReference Expected()
     {
         PtxLossOptions options = _options with { IgnoreIndex = (int)Ignored };
         if (_drawn.IsPerToken)
         {
-            options = options with { Reduction = LossReduction.Sum, Denominator = null, TokenWeights = default };
+            options = options with { Reduction = LossReduction.Sum };
         }
 
         return ScalarReference.Compute<double, long>(
-            RlLoss, _exact, _ids, _drawn.VocabularySize, _drawn.IsPerToken ? 1 : _coefficient, options, _drawn.Sequence);
+            RlLoss, _exact, _ids, _drawn.VocabularySize, _drawn.IsPerToken ? 1 : _coefficient, options, _weights.Span, _drawn.Sequence);
     }
 
     private long[] DrawIds(Random random)
@@ -343,7 +354,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
 
     private void HideWhatIsNotRead()
     {
-        foreach (int token in Enumerable.Range(0, _drawn.Repeats ? 0 : _drawn.Tokens).Where(token => _drawn.IsCount || _drawn.Entry == Entry.AddLogSumExps || !IsRead(token)))
+        foreach (int token in Enumerable.Range(0, _drawn.Repeats ? 0 : _drawn.Tokens).Where(token => _drawn.IsDenominator || !IsRead(token)))
         {
             if (!_drawn.IsInPlace)
             {
@@ -362,20 +373,20 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
 
     private PtxLossOptions Options()
     {
-        var options = new PtxLossOptions
+        return new()
         {
             IgnoreIndex = _drawn.IgnoreIndex,
             LabelSmoothing = _drawn.LabelSmoothing,
             ZLossCoefficient = _drawn.ZLossCoefficient,
             LogitSoftCap = _drawn.LogitSoftCap,
-            TokenWeights = _drawn.HasWeights ? _memories.ToRead(_weightOf) : default,
+            LogitScale = _drawn.LogitScale,
+            VocabularyStart = _drawn.VocabularyStart,
             Reduction = _drawn.Reduction,
             Denominator = _drawn.Denominator,
             AccumulateGradient = _drawn.Accumulates,
             ShiftTargets = _drawn.Shifts,
             MaxDegreeOfParallelism = _drawn.Threads,
         };
-        return _drawn.VocabularyStart is { } start ? options with { VocabularyStart = start } : options;
     }
 
     private Memory<T> Output<T>(int bit, T filler)

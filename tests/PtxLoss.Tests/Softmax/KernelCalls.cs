@@ -3,11 +3,25 @@ namespace PtxLosses.Tests;
 /// <summary>What a pass asks of a kernel, in one call.</summary>
 internal static class KernelCalls
 {
-    /// <summary>Room for the runs that a row falls into; none if the kernel leaves none.</summary>
-    public static Run[] MakeRuns(this SoftmaxKernel<float> kernel, int length)
-        => kernel.LeavesRuns ? new Run[SoftmaxKernel<float>.MaxRuns(length)] : [];
+    /// <summary>What is asked of a reduction, without a scale.</summary>
+    public static ReduceOptions Options(RowStatistics statistics, double softCap = 0) => new(statistics, new(softCap, Scale: 1));
 
-    /// <summary>Both looks at a row.</summary>
+    public static void Reduce<TLogit>(
+        this SoftmaxKernel<TLogit> kernel, ReadOnlySpan<TLogit> row, RowStatistics statistics, double softCap, out LogSumExpState state)
+        where TLogit : unmanaged
+        => kernel.Reduce(row, Options(statistics, softCap), [], [], out state);
+
+    /// <summary>Room for the runs that a row falls into; none if the kernel leaves none.</summary>
+    public static Run[] MakeRuns<TLogit>(this SoftmaxKernel<TLogit> kernel, int length)
+        where TLogit : unmanaged
+        => new Run[kernel.Plan(new(length, Math.Max(1, length), IsReduced: true, NeedsLogits: true, Accumulates: false, ExceedsCaches: false)).RunsPerSegment];
+
+    /// <summary>Whether the kernel stores exponentials for a gradient of rows of this length.</summary>
+    public static bool Stores<TLogit>(this SoftmaxKernel<TLogit> kernel, int length)
+        where TLogit : unmanaged
+        => kernel.Plan(new(length, length, IsReduced: true, NeedsLogits: false, Accumulates: false, ExceedsCaches: false)).Method == GradientMethod.ScaleStored;
+
+    /// <summary>Reduces a row and writes its gradient.</summary>
     public static LogSumExpState WriteGradient(
         this SoftmaxKernel<float> kernel, ReadOnlySpan<float> row, Span<float> gradient, double scale, bool streams)
         => kernel.WriteGradient(row, gradient, scale, streams, kernel.MakeRuns(row.Length));
@@ -15,17 +29,20 @@ internal static class KernelCalls
     public static LogSumExpState WriteGradient(
         this SoftmaxKernel<float> kernel, ReadOnlySpan<float> row, Span<float> gradient, double scale, bool streams, Span<Run> runs)
     {
-        GradientPlan look = streams ? GradientPlan.Streams : runs.IsEmpty ? GradientPlan.Recomputes : GradientPlan.Scales;
-        kernel.Reduce(row, new(RowStatistics.None), look == GradientPlan.Scales ? gradient : [], runs, default, out LogSumExpState sums);
-        kernel.Write(new()
+        GradientMethod method = streams ? GradientMethod.NonTemporal
+            : runs.IsEmpty ? GradientMethod.Recompute
+            : GradientMethod.ScaleStored;
+        kernel.Reduce(row, Options(RowStatistics.None), runs, method == GradientMethod.ScaleStored ? gradient : [], out LogSumExpState state);
+        kernel.WriteGradient(new()
         {
             Row = row,
             Gradient = gradient,
-            Reference = sums.LogSumExp,
-            SoftmaxScale = scale,
+            Reference = state.LogSumExp,
+            Factor = scale,
+            Transform = LogitTransform.Identity,
             Runs = runs,
-            Look = look,
+            Method = method,
         });
-        return sums;
+        return state;
     }
 }

@@ -5,6 +5,7 @@ public class KernelOptionTests
 {
     private static readonly double[] _caps = [0, 1, 30];
     private static readonly double[] _uniforms = [0, 0.01];
+    private static readonly double[] _entropyFactors = [0, -0.3];
     private static readonly bool[] _either = [false, true];
     private static readonly double[] _specials = [double.NaN, -double.NaN, double.PositiveInfinity];
 
@@ -32,42 +33,42 @@ public class KernelOptionTests
 
     [Theory]
     [MemberData(nameof(Kernels))]
-    public void First_look(string type, string kernel)
+    public void Reductions(string type, string kernel)
     {
         switch (type)
         {
             case nameof(Single):
-                CheckFirstLook<float>(kernel);
+                CheckReduction<float>(kernel);
                 break;
             case nameof(Double):
-                CheckFirstLook<double>(kernel);
+                CheckReduction<double>(kernel);
                 break;
             case nameof(Half):
-                CheckFirstLook<Half>(kernel);
+                CheckReduction<Half>(kernel);
                 break;
             default:
-                CheckFirstLook<BFloat16>(kernel);
+                CheckReduction<BFloat16>(kernel);
                 break;
         }
     }
 
     [Theory]
     [MemberData(nameof(Kernels))]
-    public void Second_look(string type, string kernel)
+    public void Gradients(string type, string kernel)
     {
         switch (type)
         {
             case nameof(Single):
-                CheckSecondLook<float>(kernel);
+                CheckGradient<float>(kernel);
                 break;
             case nameof(Double):
-                CheckSecondLook<double>(kernel);
+                CheckGradient<double>(kernel);
                 break;
             case nameof(Half):
-                CheckSecondLook<Half>(kernel);
+                CheckGradient<Half>(kernel);
                 break;
             default:
-                CheckSecondLook<BFloat16>(kernel);
+                CheckGradient<BFloat16>(kernel);
                 break;
         }
     }
@@ -103,7 +104,7 @@ public class KernelOptionTests
         for (int i = 0; i < 200; i++)
         {
             float logit = 200 * (random.NextSingle() - 0.5f);
-            KernelTests.Find(kernel).Reduce([.. Enumerable.Repeat(logit, 3000)], new(RowStatistics.Total), out LogSumExpState sums);
+            KernelTests.Find(kernel).Reduce([.. Enumerable.Repeat(logit, 3000)], RowStatistics.Mean, 0, out LogSumExpState sums);
 
             sums.Mean.Should().BeApproximately(logit, 1e-6);
         }
@@ -119,7 +120,7 @@ public class KernelOptionTests
         {
             float[] row = [.. Enumerable.Range(0, 3000).Select(i => i / width % 2 == 0 ? low : high)];
 
-            KernelTests.Find(kernel).Reduce(row, new(RowStatistics.Total), out LogSumExpState sums);
+            KernelTests.Find(kernel).Reduce(row, RowStatistics.Mean, 0, out LogSumExpState sums);
 
             sums.Mean.Should().BeApproximately(row.Average(x => (double)x), 1e-9);
         }
@@ -137,7 +138,7 @@ public class KernelOptionTests
         {
             double cap = 20 + (80 * random.NextDouble());
             float high = (float)(cap * 4 * (random.NextDouble() - 0.3)), low = high - (float)(cap * random.NextDouble());
-            KernelTests.Find(kernel).Reduce([high, .. Enumerable.Repeat(low, length - 1)], new(RowStatistics.Total, cap), out LogSumExpState sums);
+            KernelTests.Find(kernel).Reduce([high, .. Enumerable.Repeat(low, length - 1)], RowStatistics.Mean, cap, out LogSumExpState sums);
             sum += (((sums.Mean * length) - Cap(high, cap)) / (length - 1)) - Cap(low, cap);
         }
 
@@ -156,7 +157,7 @@ public class KernelOptionTests
             double cap = 5 + (95 * random.NextDouble());
             float[] row = TestData.Logits(3000, seed: i, spread: 0.5 * cap);
             row[0] = (float)(cap * (5 + (13 * random.NextDouble())));
-            KernelTests.Find(kernel).Reduce(row, new(RowStatistics.Total, cap), out LogSumExpState sums);
+            KernelTests.Find(kernel).Reduce(row, RowStatistics.Mean, cap, out LogSumExpState sums);
             sumOfSquares += Math.Pow((sums.Mean - row.Average(x => Cap(x, cap))) / cap, 2);
         }
 
@@ -172,7 +173,7 @@ public class KernelOptionTests
             float[] row = new float[3000];
             row[2000] = peak;
 
-            KernelTests.Find(kernel).Reduce(row, new(RowStatistics.None, 1e5), out LogSumExpState sums);
+            KernelTests.Find(kernel).Reduce(row, RowStatistics.None, 1e5, out LogSumExpState sums);
 
             double capped = Cap(peak, 1e5);
             sums.LogSumExp.ShouldBeTheLoss(capped + Math.Log(1 + (2999 * Math.Exp(-capped))));
@@ -191,8 +192,8 @@ public class KernelOptionTests
                 row[7] = (float)(beyond * cap);
                 double logSumExp = cap + Math.Log(1 + (299 * Math.Exp(-2 * cap)));
 
-                KernelTests.Find(kernel).Write(
-                    new() { Row = row, Gradient = gradient, Reference = logSumExp, SoftmaxScale = 1, SoftCap = cap, Look = GradientPlan.Recomputes });
+                KernelTests.Find(kernel).WriteGradient(
+                    new() { Row = row, Gradient = gradient, Reference = logSumExp, Factor = 1, Transform = new(cap, Scale: 1) });
 
                 gradient.Should().OnlyContain(x => x >= 0 && x < 1e-14, "cap {0}, {1} times", cap, beyond);
             }
@@ -209,8 +210,8 @@ public class KernelOptionTests
             double[] capped = [.. row.Select(x => Cap((double)x, cap))];
             foreach (SoftmaxKernel<Half> kernel in SoftmaxKernels.Available<Half>())
             {
-                kernel.Reduce(row, new(RowStatistics.None, cap), out LogSumExpState plain);
-                kernel.Reduce(row, new(RowStatistics.Total, cap), out LogSumExpState sums);
+                kernel.Reduce(row, RowStatistics.None, cap, out LogSumExpState plain);
+                kernel.Reduce(row, RowStatistics.Mean, cap, out LogSumExpState sums);
 
                 plain.LogSumExp.ShouldBeTheLoss(Math.Log(capped.Sum(Math.Exp)));
                 sums.LogSumExp.ShouldBeTheLoss(plain.LogSumExp);
@@ -230,16 +231,16 @@ public class KernelOptionTests
             {
                 TLogit[] row = new TLogit[length];
                 row[i] = number;
-                foreach (ReduceOptions question in new ReduceOptions[] { new(RowStatistics.None), new(RowStatistics.Total), new(RowStatistics.Entropy), new(RowStatistics.None, 30) })
+                foreach ((RowStatistics statistics, double cap) in new[] { (RowStatistics.None, 0), (RowStatistics.Mean, 0), (RowStatistics.Entropy, 0), (RowStatistics.None, 30.0) })
                 {
-                    kernel.Reduce(row, question, out LogSumExpState sums);
+                    kernel.Reduce(row, statistics, cap, out LogSumExpState sums);
                     sums.LogSumExp.Should().Be(double.NaN, "{0} is at {1}", number, i);
                 }
             }
         }
     }
 
-    private static void CheckFirstLook<TLogit>(string name)
+    private static void CheckReduction<TLogit>(string name)
         where TLogit : unmanaged
     {
         SoftmaxKernel<TLogit> kernel = SoftmaxKernels.Available<TLogit>().Single(kernel => KernelTests.Name(kernel) == name);
@@ -254,17 +255,17 @@ public class KernelOptionTests
                 double entropy = -capped.Sum(x => double.IsNegativeInfinity(x) ? 0 : Math.Exp(x - lse) * (x - lse));
                 string because = $"row of {row.Length} from {LogitConvert.ToDouble(row[0])}, cap {cap}";
 
-                const RowStatistics all = RowStatistics.Entropy | RowStatistics.ArgMax | RowStatistics.Total;
-                foreach (RowStatistics details in new[] { RowStatistics.None, RowStatistics.Total, RowStatistics.Entropy, all })
+                const RowStatistics all = RowStatistics.Entropy | RowStatistics.ArgMax | RowStatistics.Mean;
+                foreach (RowStatistics details in new[] { RowStatistics.None, RowStatistics.Mean, RowStatistics.Entropy, all })
                 {
-                    kernel.Reduce(row, new(details, cap), out LogSumExpState sums);
+                    kernel.Reduce(row, details, cap, out LogSumExpState sums);
                     sums.LogSumExp.ShouldBeTheLoss(lse, because);
                     if (double.IsNaN(lse) || double.IsNegativeInfinity(lse))
                     {
                         continue;
                     }
 
-                    if (details.HasFlag(RowStatistics.Total))
+                    if (details.HasFlag(RowStatistics.Mean))
                     {
                         sums.Unmasked.Should().Be(unmasked.Length, because);
                         sums.Mean.Should().BeApproximately(unmasked.Average(), 1e-6 * Math.Max(1, Math.Abs(max)), because);
@@ -284,37 +285,39 @@ public class KernelOptionTests
         }
     }
 
-    private static void CheckSecondLook<TLogit>(string name)
+    private static void CheckGradient<TLogit>(string name)
         where TLogit : unmanaged
     {
         SoftmaxKernel<TLogit> kernel = SoftmaxKernels.Available<TLogit>().Single(kernel => KernelTests.Name(kernel) == name);
         foreach (TLogit[] row in Rows<TLogit>())
         {
-            foreach ((double cap, double uniform, bool accumulates, GradientPlan look) in
+            foreach ((double cap, double uniform, double entropyFactor, bool accumulates, GradientMethod method) in
                 from cap in _caps
                 from uniform in _uniforms
+                from entropyFactor in _entropyFactors
                 from accumulates in _either
-                from look in Enum.GetValues<GradientPlan>()
-                where look == GradientPlan.Recomputes || (cap == 0 && !accumulates)
-                where look != GradientPlan.Scales || kernel.LeavesExponentials
-                select (cap, uniform, accumulates, look))
+                from method in Enum.GetValues<GradientMethod>()
+                where method == GradientMethod.Recompute || !accumulates
+                where method != GradientMethod.ScaleStored || (cap == 0 && entropyFactor == 0 && kernel.Stores(row.Length))
+                select (cap, uniform, entropyFactor, accumulates, method))
             {
                 TLogit[] gradient = [.. row.Select((_, i) => LogitConvert.FromDouble<TLogit>(i % 5))];
                 double[] before = [.. gradient.Select(LogitConvert.ToDouble)];
-                var question = new ReduceOptions(uniform == 0 ? RowStatistics.None : RowStatistics.Total, cap);
-                Run[] runs = kernel.LeavesRuns ? new Run[SoftmaxKernel<TLogit>.MaxRuns(row.Length)] : [];
-                kernel.Reduce(row, question, look == GradientPlan.Scales ? gradient : [], runs, default, out LogSumExpState sums);
-                kernel.Write(new()
+                ReduceOptions options = KernelCalls.Options(uniform == 0 ? RowStatistics.None : RowStatistics.Mean, cap);
+                Run[] runs = kernel.MakeRuns(row.Length);
+                kernel.Reduce(row, options, runs, method == GradientMethod.ScaleStored ? gradient : [], out LogSumExpState sums);
+                kernel.WriteGradient(new()
                 {
                     Row = row,
                     Gradient = gradient,
                     Reference = sums.LogSumExp,
-                    SoftmaxScale = 0.5,
+                    Factor = 0.5,
+                    EntropyFactor = entropyFactor,
                     Uniform = uniform,
-                    SoftCap = cap,
+                    Transform = options.Transform,
                     Accumulates = accumulates,
                     Runs = runs,
-                    Look = look,
+                    Method = method,
                 });
                 Thread.MemoryBarrier();
                 if (!double.IsFinite(sums.LogSumExp))
@@ -326,12 +329,14 @@ public class KernelOptionTests
                 double[] capped = [.. row.Select(x => Cap(LogitConvert.ToDouble(x), cap))];
                 double[] expected = [.. capped.Select((x, i) => (accumulates ? before[i] : 0) + (double.IsNegativeInfinity(x)
                     ? 0
-                    : ((0.5 * Math.Exp(x - sums.LogSumExp)) - uniform) * (cap == 0 ? 1 : 1 - (x / cap * (x / cap)))))];
+                    : ((Factor(x) * Math.Exp(x - sums.LogSumExp)) - uniform) * (cap == 0 ? 1 : 1 - (x / cap * (x / cap)))))];
                 double unit = Rounding<TLogit>();
                 Closeness.ShouldBeClose(
                     [.. gradient.Select(LogitConvert.ToDouble)],
                     expected,
-                    i => (unit * Math.Abs(expected[i])) + ((cap == 0 ? 1e-5 : 1e-4) * (uniform + (0.5 * Math.Exp(capped[i] - sums.LogSumExp)))) + Subnormal<TLogit>());
+                    i => (unit * Math.Abs(expected[i])) + ((cap == 0 ? 1e-5 : 1e-4) * (uniform + (Math.Abs(Factor(capped[i])) * Math.Exp(capped[i] - sums.LogSumExp)) + (Math.Abs(entropyFactor) * Math.Exp(capped[i] - sums.LogSumExp)))) + (Subnormal<TLogit>() * (1 + Math.Abs(Factor(capped[i])))));
+
+                double Factor(double z) => double.IsNegativeInfinity(z) ? 0 : 0.5 - (entropyFactor * (z - sums.LogSumExp));
             }
         }
     }

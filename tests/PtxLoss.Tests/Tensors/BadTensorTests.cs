@@ -147,8 +147,7 @@ public class BadTensorTests
             "targets",
             "targets has the shape [0], but logits of shape [3, 7] needs [3]",
             [3, 7],
-            [0],
-            options: new() { TokenWeights = new float[3] });
+            [0]);
 
     [Fact]
     public void Options_and_coefficients()
@@ -165,15 +164,15 @@ public class BadTensorTests
         [
             () => PtxLoss.Compute(0, _memory.AsSpan(0, 12), [0, 1, 2], 4, 1, options),
             () => PtxLoss.ComputeWithGradient(0, _memory.AsSpan(0, 12), [0, 1, 2], 4, 1, _gradient.AsSpan(0, 12), options),
-            () => PtxLoss.CountTokens(_targets, options),
+            () => PtxLoss.Denominator(_targets, options),
             () => CrossEntropy.Forward(_memory.AsSpan(0, 12), [0, 1, 2], 4, default, options),
             () => CrossEntropy.Backward(
-                _memory.AsSpan(0, 12), [0, 1, 2], 4, new double[3], new double[3], _gradient.AsSpan(0, 12), options),
+                _memory.AsSpan(0, 12), [0, 1, 2], 4, new() { LogSumExp = new double[3] }, new() { Loss = new double[3] }, _gradient.AsSpan(0, 12), options),
         ];
 
         foreach (Action call in calls)
         {
-            Throws(call, "options", "options.ShiftTargets is true, but must be false for spans, which do not say where a sequence ends; PtxLoss takes tensors.");
+            Throws(call, "options", "options.ShiftTargets is true, but must be false for spans, which do not say where a sequence ends; tensors do.");
         }
     }
 
@@ -189,7 +188,7 @@ public class BadTensorTests
             ("logits", () => PtxLoss.ComputeWithGradient(0, (Tensor<float>)null!, targets, 1, logits)),
             ("targets", () => PtxLoss.ComputeWithGradient(0, logits, (Tensor<int>)null!, 1, logits)),
             ("logitsGradient", () => PtxLoss.ComputeWithGradient(0, logits, targets, 1, (Tensor<float>)null!)),
-            ("targets", () => PtxLoss.CountTokens((Tensor<int>)null!)),
+            ("targets", () => PtxLoss.Denominator((Tensor<int>)null!)),
         ];
 
         foreach ((string name, Action call) in calls)

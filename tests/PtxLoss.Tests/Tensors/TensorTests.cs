@@ -78,7 +78,7 @@ public class TensorTests
         gradient.Values.ShouldBeTheGradient(expected.Gradient, expected.GradientScale);
         gradient.GapsAreUntouched().Should().BeTrue(because);
         logits.Memory.ShouldBeIdentical(memory);
-        PtxLoss.CountTokens(targets.ReadOnlySpan, options).Should().Be(expected.TokenCount, because);
+        PtxLoss.Denominator(targets.ReadOnlySpan, options).Should().Be(expected.TokenCount, because);
         if (!logitStrides.Contains(0) || shape.Contains(1))
         {
             PtxLoss.ComputeWithGradient(
@@ -177,23 +177,23 @@ public class TensorTests
             var options = new PtxLossOptions { ShiftTargets = shifts };
             PtxLoss.Compute(RlLoss, logits, targets, Coefficient, options).Total.Should().Be(RlLoss);
             PtxLoss.ComputeWithGradient(RlLoss, logits, targets, Coefficient, logits, options).TokenCount.Should().Be(0);
-            PtxLoss.CountTokens(targets, options).Should().Be(0);
+            PtxLoss.Denominator(targets, options).Should().Be(0);
         }
 
-        PtxLoss.CountTokens(ReadOnlyTensorSpan<int>.Empty).Should().Be(0);
+        PtxLoss.Denominator(ReadOnlyTensorSpan<int>.Empty).Should().Be(0);
     }
 
     [Fact]
-    public void CountTokens_counts_what_is_predicted()
+    public void The_denominator_counts_what_is_predicted()
     {
         Tensor<int> targets = Tensor.Create([1, -100, 3, 4, 5, -100], [2, 3]);
         var shifted = new PtxLossOptions { ShiftTargets = true };
 
-        PtxLoss.CountTokens(targets).Should().Be(4);
-        PtxLoss.CountTokens(targets, shifted).Should().Be(2);
-        PtxLoss.CountTokens(targets, new() { IgnoreIndex = null, ShiftTargets = true }).Should().Be(4);
-        PtxLoss.CountTokens(targets.AsReadOnlyTensorSpan()[.., ..2], shifted).Should().Be(1);
-        PtxLoss.CountTokens(Tensor.Create<long>([1, 2, 3]), shifted).Should().Be(2);
+        PtxLoss.Denominator(targets).Should().Be(4);
+        PtxLoss.Denominator(targets, shifted).Should().Be(2);
+        PtxLoss.Denominator(targets, new() { IgnoreIndex = null, ShiftTargets = true }).Should().Be(4);
+        PtxLoss.Denominator(targets.AsReadOnlyTensorSpan()[.., ..2], shifted).Should().Be(1);
+        PtxLoss.Denominator(Tensor.Create<long>([1, 2, 3]), shifted).Should().Be(2);
     }
 
     [Fact]
@@ -215,7 +215,11 @@ public class TensorTests
         double[] gradient = new double[6 * 31];
 
         PtxLossResult result = PtxLoss.ComputeWithGradient(
-            RlLoss, slice, Tensor.Create(targets, [2, 3]), Coefficient, new TensorSpan<double>(gradient, [2, 3, 31]));
+            RlLoss,
+            slice.AsReadOnlyTensorSpan(),
+            new ReadOnlyTensorSpan<ushort>(targets, [2, 3]),
+            Coefficient,
+            new TensorSpan<double>(gradient, [2, 3, 31]));
 
         ScalarReference expected = ScalarReference.Compute<double, ushort>(RlLoss, Flatten<double>(slice), targets, 31, Coefficient);
         result.Total.Should().BeApproximately(expected.Total, 1e-12);
@@ -223,7 +227,7 @@ public class TensorTests
     }
 
     [Fact]
-    public void No_combination_of_tensors_needs_type_arguments()
+    public void All_tensors_or_all_spans_of_them_need_no_type_arguments()
     {
         Tensor<float> logits = Tensor.Create([1f, 2, 3, 4, 5, 6], [2, 3]), gradient = Tensor.CreateFromShape<float>([2, 3]);
         Tensor<int> targets = Tensor.Create([2, 0], [2]);
@@ -234,19 +238,15 @@ public class TensorTests
         PtxLossResult[] results =
         [
             PtxLoss.Compute(1, logits, targets, 0.1),
-            PtxLoss.Compute(1, logits, targetsSpan, 0.1),
-            PtxLoss.Compute(1, logitsSpan, targets, 0.1),
             PtxLoss.Compute(1, logitsSpan, targetsSpan, 0.1),
             PtxLoss.Compute(1, in logitsSpan, in targetsSpan, 0.1, new()),
             PtxLoss.Compute(rlLoss: 1, logits: logits, targets: targets, ptxCoefficient: 0.1, options: null),
             PtxLoss.Compute<float, int>(1, logits, targets, 0.1),
+            PtxLoss.Compute(1, logits, targets, 0.1, null, [1, 1]),
+            PtxLoss.Compute<float, int>(1, logits, targetsSpan, 0.1),
             PtxLoss.ComputeWithGradient(1, logits, targets, 0.1, gradient),
-            PtxLoss.ComputeWithGradient(1, logits, targets, 0.1, gradientSpan),
-            PtxLoss.ComputeWithGradient(1, logits, targetsSpan, 0.1, gradient),
-            PtxLoss.ComputeWithGradient(1, logits, targetsSpan, 0.1, gradientSpan),
-            PtxLoss.ComputeWithGradient(1, logitsSpan, targets, 0.1, gradient),
-            PtxLoss.ComputeWithGradient(1, logitsSpan, targets, 0.1, gradientSpan),
-            PtxLoss.ComputeWithGradient(1, logitsSpan, targetsSpan, 0.1, gradient),
+            PtxLoss.ComputeWithGradient(1, logitsSpan, targetsSpan, 0.1, gradientSpan, tokenWeights: [1, 1]),
+            PtxLoss.ComputeWithGradient<float, int>(1, logitsSpan, targets, 0.1, gradient),
             PtxLoss.ComputeWithGradient(1, in logitsSpan, in targetsSpan, 0.1, in gradientSpan),
             PtxLoss.ComputeWithGradient(
                 rlLoss: 1, logits: logits, targets: targets, ptxCoefficient: 0.1, logitsGradient: gradient, options: new()),

@@ -1,4 +1,4 @@
-namespace PtxLosses.Batch;
+namespace PtxLosses.Calls;
 
 /// <summary>
 /// The sums over the tokens that count, by their weights, that everything in a <see cref="PtxLossResult"/> follows from.

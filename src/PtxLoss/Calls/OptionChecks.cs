@@ -1,0 +1,129 @@
+namespace PtxLosses.Calls;
+
+/// <summary>Options that not every call can honour.</summary>
+[Flags]
+internal enum HonouredOptions
+{
+    None = 0,
+
+    /// <summary><see cref="PtxLossOptions.ShiftTargets"/>.</summary>
+    Shift = 1,
+
+    /// <summary>What makes one number of many losses: a reduction, a denominator, a z-loss.</summary>
+    Reduction = 2,
+
+    /// <summary><see cref="PtxLossOptions.VocabularyStart"/>.</summary>
+    Shards = 4,
+}
+
+/// <summary>What each option may be, and in which calls.</summary>
+internal static class OptionChecks
+{
+    /// <summary>Checks the ranges of all options, and refuses by name those that are set and cannot be honoured.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="honoured">What the call can honour.</param>
+    /// <param name="whyUnshifted">Why targets cannot be shifted, where they cannot.</param>
+    public static void Check(PtxLossOptions options, HonouredOptions honoured, string whyUnshifted = "")
+    {
+        CheckRanges(options);
+        if (!honoured.HasFlag(HonouredOptions.Shift))
+        {
+            CheckUnshifted(options, whyUnshifted);
+        }
+
+        if (!honoured.HasFlag(HonouredOptions.Shards))
+        {
+            Refuse(
+                options.VocabularyStart != null,
+                nameof(options.VocabularyStart),
+                options.VocabularyStart,
+                "null here: the loss needs whole rows of logits; CrossEntropy takes a shard of them");
+        }
+
+        if (!honoured.HasFlag(HonouredOptions.Reduction))
+        {
+            const string perToken = "in a call per token, which reduces nothing";
+            Refuse(options.Reduction != LossReduction.Mean, nameof(options.Reduction), options.Reduction, $"Mean {perToken}");
+            Refuse(options.Denominator != null, nameof(options.Denominator), options.Denominator, $"null {perToken}");
+            Refuse(
+                options.ZLossCoefficient != 0,
+                nameof(options.ZLossCoefficient),
+                options.ZLossCoefficient,
+                "0 in a call per token: give CrossEntropy.Backward the gradient of the log-sum-exp, 2·β·lse");
+        }
+
+        Refuse(
+            options.VocabularyStart != null && options.LabelSmoothing != 0,
+            nameof(options.LabelSmoothing),
+            options.LabelSmoothing,
+            "0 where options.VocabularyStart is set: it takes a mean over the whole vocabulary");
+        CheckReduction(options);
+    }
+
+    /// <summary>Refuses to shift targets.</summary>
+    public static void CheckUnshifted(PtxLossOptions options, string why)
+    {
+        if (options.ShiftTargets)
+        {
+            throw new ArgumentException($"options.ShiftTargets is true, but must be false {why}.", nameof(options));
+        }
+    }
+
+    /// <summary>Refuses a denominator of what is not divided.</summary>
+    public static void CheckReduction(PtxLossOptions options) => Refuse(
+        options is { Reduction: LossReduction.Sum, Denominator: not null },
+        nameof(options.Denominator),
+        options.Denominator,
+        "null where options.Reduction is Sum: a sum is not divided");
+
+    /// <summary>Checks the ranges of all options.</summary>
+    public static void CheckRanges(PtxLossOptions options)
+    {
+        Check(
+            options.Reduction is LossReduction.Mean or LossReduction.Sum,
+            nameof(options.Reduction), options.Reduction, "Mean or Sum");
+        Check(
+            options.Denominator is null or >= 0 and < double.PositiveInfinity,
+            nameof(options.Denominator), options.Denominator, "finite and at least 0, or null");
+        Check(
+            options.LabelSmoothing is >= 0 and < 1,
+            nameof(options.LabelSmoothing), options.LabelSmoothing, "in [0, 1)");
+        Check(
+            options.ZLossCoefficient is >= 0 and < double.PositiveInfinity,
+            nameof(options.ZLossCoefficient), options.ZLossCoefficient, "finite and at least 0");
+        Check(
+            options.LogitScale is > 0 and < double.PositiveInfinity,
+            nameof(options.LogitScale), options.LogitScale, "finite and above 0");
+        Check(
+            options.LogitSoftCap is >= 0 and < double.PositiveInfinity,
+            nameof(options.LogitSoftCap), options.LogitSoftCap, "finite and at least 0; 0 is off");
+        Check(
+            options.MaxDegreeOfParallelism is -1 or >= 1,
+            nameof(options.MaxDegreeOfParallelism), options.MaxDegreeOfParallelism, "-1 (all cores) or at least 1");
+        Check(
+            options.VocabularyStart is null or (>= 0 and <= long.MaxValue - int.MaxValue),
+            nameof(options.VocabularyStart), options.VocabularyStart, "from 0 to 2^63 - 2^31, or null");
+        Check(options.MaxScratchBytes >= 0, nameof(options.MaxScratchBytes), options.MaxScratchBytes, "at least 0");
+    }
+
+    /// <summary>The number of ids that a target may be.</summary>
+    public static long CountIds(PtxLossOptions options, int vocabularySize)
+        => options.VocabularyStart == null ? vocabularySize : long.MaxValue; // other shards have the other ids
+
+    private static void Check<T>(bool isInRange, string option, T value, string range)
+    {
+        if (!isInRange)
+        {
+            throw new ArgumentOutOfRangeException(
+                "options", value, FormattableString.Invariant($"options.{option} is {value}, but must be {range}."));
+        }
+    }
+
+    private static void Refuse<T>(bool isSet, string option, T value, string needed)
+    {
+        if (isSet)
+        {
+            throw new ArgumentException(FormattableString.Invariant($"options.{option} is {value}, but must be {needed}."), "options");
+        }
+    }
+}
