@@ -16,6 +16,11 @@ internal static class Drawn
     public static Gen<double> Signed(Gen<double> sizes)
         => from size in sizes from isNegative in Gen.Elements(false, true) select isNegative ? -size : size;
 
+    /// <summary>Whether numbers are such as no model has, and how far off a result may be is a matter of its own.</summary>
+    public static bool IsFarOut(double spread, double offset, double cap, double scale, double coefficient)
+        => spread is < 0.1 or > 100 || Math.Abs(offset) > 1e4 || cap is (> 0 and < 0.1) or > 1e6 || scale is < 0.1 or > 30
+            || Math.Abs(coefficient) is < 0.01 or > 100;
+
     /// <summary>Mostly what a model has, now and then what only an attack has.</summary>
     public static Gen<T> Or<T>(Gen<T> often, Gen<T> rarely) => Gen.Frequency((3, often), (1, rarely));
 }

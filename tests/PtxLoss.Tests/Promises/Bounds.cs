@@ -29,7 +29,7 @@ internal sealed record Bounds(
     /// </summary>
     public double OfSum(double size, PtxLossOptions options)
         => Sum + (options.LogitSoftCap == 0 ? 0 : 7 * Sum * options.LabelSmoothing * Math.Max(1, size / 100))
-            + ((options.LabelSmoothing == 0 ? 1e-15 : 1e-12) * size); // the reference adds one by one
+            + ((options.LabelSmoothing == 0 ? options.LogitSoftCap == 0 ? 1e-15 : 4e-15 : 1e-12) * size); // the reference adds one by one
 
     /// <summary>Checks a loss and its parts; all of its tokens may be off the same way, by the bound of a log-sum-exp.</summary>
     public void CheckLosses(PtxLossResult actual, ScalarReference expected, double coefficient, PtxLossOptions options)
@@ -85,9 +85,15 @@ internal sealed record Bounds(
     {
         double cap = options.LogitSoftCap;
         double capped = options.LogitScale * (cap == 0 || double.IsInfinity(logit) ? logit : cap * Math.Tanh(logit / cap));
+        if (isOfLogSumExp && cap != 0 && Math.Abs(logSumExp) > 1e15)
+        {
+            return double.PositiveInfinity; // capped logits and their log-sum-exp are off by more than 1: any number may come of it
+        }
+
         double slope = options.LogitScale * Math.Abs(scale) * (1 + (2 * options.ZLossCoefficient * (1 + Math.Abs(logSumExp))));
         double softmax = Math.Exp(capped - logSumExp), ofLogSumExp = Math.Exp(4e-16 * Math.Abs(logSumExp)) - 1;
-        double ofSoftmax = isTarget ? Sum : Softmax * (softmax + (options.LabelSmoothing / vocabularySize));
+        double ofCap = cap == 0 ? 0 : 4e-15 * Math.Abs(capped); // a few ulps of a tanh
+        double ofSoftmax = isTarget ? Sum + ofCap : (Softmax + ofCap) * (softmax + (options.LabelSmoothing / vocabularySize));
         ofSoftmax += !isOfLogSumExp || softmax == 0 ? 0 : Math.Min(1, softmax * ofLogSumExp) * (1 + (2 * Rounding));
         return (2 * Rounding * size) + (slope * (ofSoftmax + 1e-13)) + ((1 + slope) * Smallest);
     }

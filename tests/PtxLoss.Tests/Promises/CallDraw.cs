@@ -62,6 +62,9 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
     public bool IsOverTensors => Entry is Entry.ComputeOverTensors or Entry.ComputeOverTensorsWithGradient or Entry.DenominatorOfTensor
         or Entry.ForwardOverTensors or Entry.BackwardOverTensors;
 
+    /// <summary>Whether numbers are such as no model has.</summary>
+    public bool IsFarOut => Drawn.IsFarOut(Spread, Offset, LogitSoftCap, LogitScale, Coefficient);
+
     public bool IsDenominator => Entry is Entry.Denominator or Entry.DenominatorOfTensor;
 
     public bool IsForward => Entry is Entry.Forward or Entry.ForwardOverTensors;

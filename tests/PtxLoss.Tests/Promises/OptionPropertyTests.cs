@@ -30,6 +30,8 @@ public class OptionPropertyTests
         public bool IsInPlace { get; init; }
         public int Threads { get; init; } = 1;
 
+        public bool IsFarOut => Drawn.IsFarOut(Spread, Offset, LogitSoftCap, LogitScale, Coefficient);
+
         public double[] Logits(double largest)
         {
             var random = new Random(Seed);
