@@ -41,19 +41,11 @@ public ref struct CrossEntropyOutputs
 
     internal readonly void CheckLengths(long tokens, string name)
     {
-        Check(Loss.Length, nameof(Loss));
-        Check(LogSumExp.Length, nameof(LogSumExp));
-        Check(TargetLogit.Length, nameof(TargetLogit));
-        Check(Entropy.Length, nameof(Entropy));
-        Check(ArgMax.Length, nameof(ArgMax));
-
-        void Check(int length, string output)
-        {
-            if (length != 0 && length != tokens)
-            {
-                throw Shapes.WrongLength(length, tokens, $"{name}.{output}");
-            }
-        }
+        Shapes.CheckPerToken(Loss.Length, tokens, name, nameof(Loss));
+        Shapes.CheckPerToken(LogSumExp.Length, tokens, name, nameof(LogSumExp));
+        Shapes.CheckPerToken(TargetLogit.Length, tokens, name, nameof(TargetLogit));
+        Shapes.CheckPerToken(Entropy.Length, tokens, name, nameof(Entropy));
+        Shapes.CheckPerToken(ArgMax.Length, tokens, name, nameof(ArgMax));
     }
 }
 
@@ -78,16 +70,8 @@ public ref struct CrossEntropyOutputGradients
 
     internal readonly void CheckLengths(long tokens, string name)
     {
-        Check(Loss.Length, nameof(Loss));
-        Check(LogSumExp.Length, nameof(LogSumExp));
-        Check(Entropy.Length, nameof(Entropy));
-
-        void Check(int length, string gradient)
-        {
-            if (length != 0 && length != tokens)
-            {
-                throw Shapes.WrongLength(length, tokens, $"{name}.{gradient}");
-            }
-        }
+        Shapes.CheckPerToken(Loss.Length, tokens, name, nameof(Loss));
+        Shapes.CheckPerToken(LogSumExp.Length, tokens, name, nameof(LogSumExp));
+        Shapes.CheckPerToken(Entropy.Length, tokens, name, nameof(Entropy));
     }
 }

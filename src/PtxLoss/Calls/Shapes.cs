@@ -38,8 +38,16 @@ internal static class Shapes
         }
     }
 
-    public static ArgumentException WrongLength(long length, long tokens, string name)
-        => new(FormattableString.Invariant($"{name} has length {length}, but needs {tokens} values, one per target, or to be empty."), name);
+    /// <summary>Checks that a span of some bundle has a value per token, or none.</summary>
+    public static void CheckPerToken(int length, long tokens, string bundle, string member)
+    {
+        if (length != 0 && length != tokens)
+        {
+            string name = $"{bundle}.{member}";
+            throw new ArgumentException(
+                FormattableString.Invariant($"{name} has length {length}, but needs {tokens} values, one per target, or to be empty."), name);
+        }
+    }
 
     private static string Join(ReadOnlySpan<nint> numbers)
         => string.Join(", ", numbers.ToArray().Select(number => number.ToString(CultureInfo.InvariantCulture)));
