@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using PtxLosses.Softmax;
+using PtxLosses.Simd;
 
 namespace PtxLosses.Benchmarks;
 
@@ -146,7 +146,7 @@ internal static class OptionsCommand
             _start = (TLogit*)NativeMemory.AlignedAlloc((nuint)_length * (nuint)sizeof(TLogit), AlignedFloats.Alignment);
             for (int i = 0; i < _length; i++)
             {
-                _start[i] = LogitConvert.FromDouble<TLogit>(values[i]);
+                _start[i] = ElementConvert.FromDouble<TLogit>(values[i]);
             }
         }
 

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using PtxLosses.Common;
+using PtxLosses.Simd;
 using PtxLosses.Softmax;
 
 namespace PtxLosses.Batch;
@@ -169,7 +170,7 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         row.Weight = row.IsIgnored ? 0 : _memory.TokenWeights == null ? 1 : _memory.TokenWeights[_memory.Targets.PositionOf(token)];
         row.IsIgnored |= row.Weight == 0 || (_memory.KnownLogSumExp != null && KnownGradients(token).AreZero);
         row.Target = row.IsIgnored ? -1 : _options.PlaceOf(target, VocabularySize);
-        double logit = row.Target < 0 ? 0 : LogitConvert.ToDouble(_memory.Logits[token][row.Target]);
+        double logit = row.Target < 0 ? 0 : ElementConvert.ToDouble(_memory.Logits[token][row.Target]);
         row.TargetLogit = _options.Transform.Of(logit);
         row.TargetSlope = _memory.WantsGradient ? _options.Transform.CapSlope(logit) : 1;
         row.LogSumExp = row.Reference = row.IsIgnored || _memory.KnownLogSumExp == null ? 0 : _memory.KnownLogSumExp[token];
@@ -188,7 +189,7 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         if (_memory.KnownLogSumExp != null)
         {
             LogSumExpState.Start(out state, reference: 0);
-            state.Unmasked = logits.Length - LogitConvert.CountMasked<TLogit>(logits);
+            state.Unmasked = logits.Length - ElementConvert.CountMasked<TLogit>(logits);
             return;
         }
 
@@ -230,7 +231,7 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         TokenGradients by = GradientsOf(token, in row);
         double entropy = by.Entropy == 0 ? 0 : _memory.KnownEntropy[token], logitScale = _options.Transform.Scale;
         bool hasTarget = row.Target >= 0 && row.Target / SegmentLength == segment;
-        double earlier = hasTarget && _options.Accumulates ? LogitConvert.ToDouble(_memory.Gradient[token][row.Target]) : 0;
+        double earlier = hasTarget && _options.Accumulates ? ElementConvert.ToDouble(_memory.Gradient[token][row.Target]) : 0;
 
         // B goes with a log-sum-exp that is known: it is the reference then, and S is 1.
         _kernel.WriteGradient(new()
@@ -252,7 +253,7 @@ internal unsafe struct BatchPass<TLogit, TTarget>
             double smoothedPart = double.IsNegativeInfinity(row.TargetLogit) ? 0 : row.SmoothedPart;
             double added = by.OfTarget(softmax, row.TargetLogit - row.LogSumExp, entropy, _options.LabelSmoothing, smoothedPart)
                 * row.TargetSlope * logitScale;
-            _memory.Gradient[token][row.Target] = LogitConvert.FromDouble<TLogit>(_options.Accumulates ? earlier + added : added);
+            _memory.Gradient[token][row.Target] = ElementConvert.FromDouble<TLogit>(_options.Accumulates ? earlier + added : added);
         }
     }
 

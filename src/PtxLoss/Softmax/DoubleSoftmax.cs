@@ -125,7 +125,7 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
 
         for (int lane = 0; i < row.Length; lane++, i++)
         {
-            gradient[i] = LogitConvert.FromDouble<TLogit>(rest[lane]);
+            gradient[i] = ElementConvert.FromDouble<TLogit>(rest[lane]);
         }
     }
 
@@ -173,7 +173,7 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
         double max = double.NegativeInfinity;
         foreach (TLogit logit in row)
         {
-            max = Math.Max(max, LogitConvert.ToDouble(logit));
+            max = Math.Max(max, ElementConvert.ToDouble(logit));
         }
 
         return max;
@@ -183,7 +183,7 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
     {
         for (int i = 0; ; i++)
         {
-            double logit = LogitConvert.ToDouble(row[i]);
+            double logit = ElementConvert.ToDouble(row[i]);
             if (logit == value || logit.Equals(value))
             {
                 return i;
@@ -202,7 +202,7 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
         }
 
         state.LogitSum = Vector256.Sum(sum);
-        state.Unmasked = row.Length - LogitConvert.CountMasked(row);
+        state.Unmasked = row.Length - ElementConvert.CountMasked(row);
 
         static Vector256<double> WithoutMasked(Vector256<double> logits)
             => Vector256.AndNot(logits, Vector256.Equals(logits, Vector256.Create(double.NegativeInfinity))) * LogSumExpState.LogitSumScale;
@@ -235,7 +235,7 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
         }
 
         return Vector256.Create(
-            LogitConvert.ToDouble(four[0]), LogitConvert.ToDouble(four[1]), LogitConvert.ToDouble(four[2]), LogitConvert.ToDouble(four[3]));
+            ElementConvert.ToDouble(four[0]), ElementConvert.ToDouble(four[1]), ElementConvert.ToDouble(four[2]), ElementConvert.ToDouble(four[3]));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -255,7 +255,7 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
 
         for (int lane = 0; lane < Vector256<double>.Count; lane++)
         {
-            destination[lane] = LogitConvert.FromDouble<TLogit>(values[lane]);
+            destination[lane] = ElementConvert.FromDouble<TLogit>(values[lane]);
         }
     }
 
@@ -268,6 +268,6 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
         return Vector256.Create(Lane(rest, 0), Lane(rest, 1), Lane(rest, 2), double.NegativeInfinity);
 
         static double Lane(ReadOnlySpan<TLogit> row, int i)
-            => (uint)i < (uint)row.Length ? LogitConvert.ToDouble(row[i]) : double.NegativeInfinity;
+            => (uint)i < (uint)row.Length ? ElementConvert.ToDouble(row[i]) : double.NegativeInfinity;
     }
 }

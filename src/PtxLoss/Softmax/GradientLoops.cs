@@ -23,7 +23,7 @@ internal readonly struct RunGradient(in AffineExponent exponent, float factor, f
 internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
     where TVector : struct, ISimdFloat<TVector>
     where TLogit : unmanaged
-    where TFormat : struct, ILogitFormat<TLogit>
+    where TFormat : struct, IElementFormat<TLogit>
 {
     private const int BytesPerLine = 64;
 

@@ -7,7 +7,7 @@ namespace PtxLosses.Softmax;
 internal static unsafe class PartialVector<TVector, TLogit, TFormat>
     where TVector : struct, ISimdFloat<TVector>
     where TLogit : unmanaged
-    where TFormat : struct, ILogitFormat<TLogit>
+    where TFormat : struct, IElementFormat<TLogit>
 {
     /// <summary>Behind the last stand copies of it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

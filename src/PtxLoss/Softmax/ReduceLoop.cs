@@ -10,7 +10,7 @@ namespace PtxLosses.Softmax;
 internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
     where TVector : struct, ISimdFloat<TVector>
     where TLogit : unmanaged
-    where TFormat : struct, ILogitFormat<TLogit>
+    where TFormat : struct, IElementFormat<TLogit>
 {
     /// <summary>Registers that are worked on side by side, to hide the latency of each step.</summary>
     private const int Unroll = 4;

@@ -8,7 +8,7 @@ namespace PtxLosses.Softmax;
 internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
     where TVector : struct, ISimdFloat<TVector>
     where TLogit : unmanaged
-    where TFormat : struct, ILogitFormat<TLogit>
+    where TFormat : struct, IElementFormat<TLogit>
     where TCaps : struct, IFlag
 {
     /// <summary>Half of what is between the lowest Half and the bits of −inf.</summary>
@@ -112,7 +112,7 @@ internal readonly struct ReferenceRange
     /// <summary>The range for a format and a transform; empty where the transform's constants are beyond floats.</summary>
     public static ReferenceRange For<TLogit, TFormat>(in LogitTransform transform)
         where TLogit : unmanaged
-        where TFormat : struct, ILogitFormat<TLogit>
+        where TFormat : struct, IElementFormat<TLogit>
     {
         // A float that is rounded, as Offset is, is off by half a unit or less up to here: by as much the powers of 2 may exceed
         // 1.

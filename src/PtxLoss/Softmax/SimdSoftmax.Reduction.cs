@@ -1,4 +1,5 @@
 using PtxLosses.Common;
+using PtxLosses.Simd;
 
 namespace PtxLosses.Softmax;
 
@@ -118,7 +119,7 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
             {
                 state.Max = max;
                 state.ArgMax = start;
-                while (LogitConvert.ToDouble(Row[state.ArgMax]) != max)
+                while (ElementConvert.ToDouble(Row[state.ArgMax]) != max)
                 {
                     state.ArgMax++;
                 }
@@ -131,7 +132,7 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
             int end = !_options.Wants(RowStatistics.ArgMax) || !double.IsNaN(state.Sum) ? 0 : double.IsNaN(state.Max) ? state.ArgMax : Length;
             for (int i = 0; i < end; i++)
             {
-                if (double.IsNaN(LogitConvert.ToDouble(Row[i])))
+                if (double.IsNaN(ElementConvert.ToDouble(Row[i])))
                 {
                     state.Max = double.NaN;
                     state.ArgMax = i;

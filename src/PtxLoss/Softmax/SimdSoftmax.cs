@@ -23,7 +23,7 @@ namespace PtxLosses.Softmax;
 internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat> : SoftmaxKernel<TLogit>
     where TVector : struct, ISimdFloat<TVector>
     where TLogit : unmanaged
-    where TFormat : struct, ILogitFormat<TLogit>
+    where TFormat : struct, IElementFormat<TLogit>
 {
     /// <summary>The longest row, or rest of one, that counts as short.</summary>
     public const int MaxShortLength = 256;

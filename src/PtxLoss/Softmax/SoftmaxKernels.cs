@@ -12,7 +12,7 @@ internal static class SoftmaxKernels
         where TLogit : unmanaged
     {
         var kernels = new Kernels<TLogit>([]);
-        if (!LogitConvert.Supports<TLogit>())
+        if (!ElementConvert.Supports<TLogit>())
         {
             return [];
         }

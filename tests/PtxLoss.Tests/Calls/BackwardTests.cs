@@ -138,7 +138,7 @@ public class BackwardTests
                 gradient);
 
             entropy[0].Should().Be(double.NaN);
-            double[] values = [.. gradient.Select(LogitConvert.ToDouble)];
+            double[] values = [.. gradient.Select(ElementConvert.ToDouble)];
             values[..vocabularySize].Should().OnlyContain(g => double.IsNaN(g), "{0}, {1}", typeof(TLogit), vocabularySize);
             values[vocabularySize..].Should().NotContain(g => double.IsNaN(g));
         }
@@ -237,11 +237,11 @@ public class BackwardTests
         int vocabularySize, PtxLossOptions options, double rounding, double spread = 3, double offset = 0)
         where TLogit : unmanaged
     {
-        TLogit[] logits = [.. TestData.Logits(Tokens * vocabularySize, seed: 9, spread, offset).Select(x => LogitConvert.FromDouble<TLogit>(x))];
-        logits[1] = LogitConvert.FromDouble<TLogit>(double.NegativeInfinity);
+        TLogit[] logits = [.. TestData.Logits(Tokens * vocabularySize, seed: 9, spread, offset).Select(x => ElementConvert.FromDouble<TLogit>(x))];
+        logits[1] = ElementConvert.FromDouble<TLogit>(double.NegativeInfinity);
         int[] targets = [3, vocabularySize - 1, -100, 0];
-        TLogit[] initial = [.. TestData.Logits(logits.Length, seed: 10, spread: 0.01).Select(x => LogitConvert.FromDouble<TLogit>(x))];
-        double[] exact = [.. logits.Select(LogitConvert.ToDouble)], before = [.. initial.Select(LogitConvert.ToDouble)];
+        TLogit[] initial = [.. TestData.Logits(logits.Length, seed: 10, spread: 0.01).Select(x => ElementConvert.FromDouble<TLogit>(x))];
+        double[] exact = [.. logits.Select(ElementConvert.ToDouble)], before = [.. initial.Select(ElementConvert.ToDouble)];
         double[] expected = Backward(exact, targets, vocabularySize, options, before);
         (double[] logSumExp, double[] entropy) = Forward(exact, targets, vocabularySize, options);
 
@@ -264,7 +264,7 @@ public class BackwardTests
             options);
 
         // Each exponential is off by less than 1e-5 of itself, as in Closeness.ShouldBeTheGradient, or 3e-5 below a cap, which is a tanh in float.
-        void Check(TLogit[] gradient) => Closeness.ShouldBeClose([.. gradient.Select(LogitConvert.ToDouble)], expected, i =>
+        void Check(TLogit[] gradient) => Closeness.ShouldBeClose([.. gradient.Select(ElementConvert.ToDouble)], expected, i =>
         {
             int token = i / vocabularySize;
             double cap = options.LogitSoftCap;

@@ -36,10 +36,10 @@ public class ElementTypeTests
         where TLogit : unmanaged
     {
         const int tokens = 5;
-        TLogit[] logits = [.. TestData.Logits(tokens * vocabularySize, seed: 1).Select(x => LogitConvert.FromDouble<TLogit>(x))];
+        TLogit[] logits = [.. TestData.Logits(tokens * vocabularySize, seed: 1).Select(x => ElementConvert.FromDouble<TLogit>(x))];
         int[] targets = TestData.Targets(tokens, vocabularySize, seed: 2);
         var gradient = new TLogit[logits.Length];
-        double[] widened = [.. logits.Select(LogitConvert.ToDouble)];
+        double[] widened = [.. logits.Select(ElementConvert.ToDouble)];
         ScalarReference expected = ScalarReference.Compute<double, int>(0.5, widened, targets, vocabularySize, 2);
 
         PtxLossResult result = PtxLoss.ComputeWithGradient(0.5, logits, targets, vocabularySize, 2, gradient);
@@ -47,19 +47,19 @@ public class ElementTypeTests
         result.LanguageModelLoss.ShouldBeTheLoss(expected.LanguageModelLoss);
         result.Should().Be(PtxLoss.Compute(0.5, logits, targets, vocabularySize, 2));
         result.Should().Be(PtxLoss.ComputeWithGradient(0.5, logits, targets, vocabularySize, 2, logits));
-        logits.Select(LogitConvert.ToDouble).Should().Equal(gradient.Select(LogitConvert.ToDouble), "in place, it is the same");
+        logits.Select(ElementConvert.ToDouble).Should().Equal(gradient.Select(ElementConvert.ToDouble), "in place, it is the same");
         double unit = typeof(TLogit) == typeof(Half) ? Math.Pow(2, -11) : Math.Pow(2, -8);
         Closeness.ShouldBeClose(
-            [.. gradient.Select(LogitConvert.ToDouble)], expected.Gradient, i => (1.01 * unit * Math.Abs(expected.Gradient[i])) + 3e-8);
+            [.. gradient.Select(ElementConvert.ToDouble)], expected.Gradient, i => (1.01 * unit * Math.Abs(expected.Gradient[i])) + 3e-8);
     }
 
     private static void CheckSureTarget<TLogit>(int vocabularySize, int fractionBits)
         where TLogit : unmanaged
     {
         double lead = Math.Log(999.0 * (vocabularySize - 1));
-        TLogit[] logits = [LogitConvert.FromDouble<TLogit>(lead), .. Enumerable.Repeat(LogitConvert.FromDouble<TLogit>(0), vocabularySize - 1)];
+        TLogit[] logits = [ElementConvert.FromDouble<TLogit>(lead), .. Enumerable.Repeat(ElementConvert.FromDouble<TLogit>(0), vocabularySize - 1)];
         var gradient = new TLogit[vocabularySize];
-        double others = (vocabularySize - 1) * Math.Exp(-LogitConvert.ToDouble(logits[0]));
+        double others = (vocabularySize - 1) * Math.Exp(-ElementConvert.ToDouble(logits[0]));
         double expected = -others / (1 + others);
 
         PtxLoss.ComputeWithGradient(0, logits, [0], vocabularySize, 1, gradient);
@@ -67,6 +67,6 @@ public class ElementTypeTests
         expected.Should().BeInRange(-0.0015, -0.0006);
         double unit = Math.Pow(2, Math.Floor(Math.Log2(-expected)) - fractionBits);
         double bound = Math.Max(0.51 * unit, 6e-7); // the exponentials of a long row are floats
-        LogitConvert.ToDouble(gradient[0]).Should().BeApproximately(expected, bound);
+        ElementConvert.ToDouble(gradient[0]).Should().BeApproximately(expected, bound);
     }
 }

@@ -131,18 +131,18 @@ public class FarOutTests
             foreach (double earlier in new[] { double.PositiveInfinity, double.NegativeInfinity, double.NaN, 65_504, -6e-8 })
             {
                 TLogit[] logits = Of<TLogit>(TestData.Logits(300, seed: 1)), gradient = Of<TLogit>(Enumerable.Repeat((float)earlier, 300));
-                double before = LogitConvert.ToDouble(gradient[9]);
+                double before = ElementConvert.ToDouble(gradient[9]);
 
                 PtxLoss.ComputeWithGradient<TLogit, int>(
                     0, logits, [0], 300, earlier > 0 ? -1000 : 1e-9, gradient, new() { AccumulateGradient = true });
 
                 if (double.IsFinite(earlier))
                 {
-                    LogitConvert.ToDouble(gradient[9]).Should().BeApproximately(before, 60);
+                    ElementConvert.ToDouble(gradient[9]).Should().BeApproximately(before, 60);
                 }
                 else
                 {
-                    gradient.Select(LogitConvert.ToDouble).Should().OnlyContain(g => g.Equals(earlier), "{0} {1}", typeof(TLogit), earlier);
+                    gradient.Select(ElementConvert.ToDouble).Should().OnlyContain(g => g.Equals(earlier), "{0} {1}", typeof(TLogit), earlier);
                 }
             }
         }
@@ -225,13 +225,13 @@ public class FarOutTests
 
     private static TLogit[] Of<TLogit>(IEnumerable<float> values)
         where TLogit : unmanaged
-        => [.. values.Select(x => LogitConvert.FromDouble<TLogit>(x))];
+        => [.. values.Select(x => ElementConvert.FromDouble<TLogit>(x))];
 
     private static void ShouldMatch<TLogit>(TLogit[] logits, int target, PtxLossOptions? options = null)
         where TLogit : unmanaged
     {
         options ??= PtxLossOptions.Default;
-        double[] exact = [.. logits.Select(LogitConvert.ToDouble)];
+        double[] exact = [.. logits.Select(ElementConvert.ToDouble)];
         ScalarReference expected = ScalarReference.Compute<double, int>(0, exact, [target], logits.Length, 1, options);
         Bounds bounds = Bounds.Of<TLogit>();
         TLogit[] gradient = new TLogit[logits.Length], inPlace = [.. logits];
@@ -248,7 +248,7 @@ public class FarOutTests
         CheckGradient(gradient, isOfLogSumExp: true);
 
         void CheckGradient(TLogit[] actual, bool isOfLogSumExp = false) => Closeness.ShouldBeClose(
-            [.. actual.Select(LogitConvert.ToDouble)],
+            [.. actual.Select(ElementConvert.ToDouble)],
             expected.Gradient,
             i => bounds.OfGradient(
                 exact[i], i == target, expected.LogSumExp[0], 1, Math.Abs(expected.Gradient[i]), logits.Length, options, isOfLogSumExp));

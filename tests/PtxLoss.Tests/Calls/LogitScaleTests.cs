@@ -133,11 +133,11 @@ public class LogitScaleTests
                 [result.LanguageModelLoss, result.ZLoss, result.Total],
                 [expected.LanguageModelLoss, expected.ZLoss, expected.Total],
                 i => loss * (1 + (i == 0 ? 0 : 50)));
-            double[] chained = [.. expectedGradient.Select((g, i) => g * scale * Slope(LogitConvert.ToDouble(logits[i])))];
+            double[] chained = [.. expectedGradient.Select((g, i) => g * scale * Slope(ElementConvert.ToDouble(logits[i])))];
             foreach (TLogit[] actual in new[] { gradient, inPlace })
             {
                 Closeness.ShouldBeClose(
-                    [.. actual.Select(LogitConvert.ToDouble)],
+                    [.. actual.Select(ElementConvert.ToDouble)],
                     chained,
                     i => (softmax * (Math.Abs(chained[i]) + (2 * scale * others.LabelSmoothing / vocabularySize))) + (smallest * scale));
             }

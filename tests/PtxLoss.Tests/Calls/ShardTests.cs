@@ -56,7 +56,7 @@ public class ShardTests
         TLogit[] logits =
         [
             .. TestData.Logits(tokens * vocabularySize, drawn.Seed)
-                .Select(x => LogitConvert.FromDouble<TLogit>(drawn.HasMasks && random.Next(8) == 0 ? double.NegativeInfinity : x)),
+                .Select(x => ElementConvert.FromDouble<TLogit>(drawn.HasMasks && random.Next(8) == 0 ? double.NegativeInfinity : x)),
         ];
         long[] targets = [.. Enumerable.Range(0, tokens).Select(_ => random.Next(5) == 0 ? -100 : random.NextInt64(vocabularySize))];
         double[] scale = [.. targets.Select(_ => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5)];
@@ -79,7 +79,7 @@ public class ShardTests
         }
 
         Bounds bounds = Bounds.Of<TLogit>();
-        double[] exact = [.. logits.Select(LogitConvert.ToDouble)];
+        double[] exact = [.. logits.Select(ElementConvert.ToDouble)];
         ScalarReference expected = ScalarReference.Compute<double, long>(
             0, exact, targets, vocabularySize, 1, whole with { Reduction = LossReduction.Sum });
         Closeness.ShouldBeClose(
@@ -184,7 +184,7 @@ public class ShardTests
                 _options);
             for (int i = 0; i < gradient.Length; i++)
             {
-                whole[(i / _size * vocabularySize) + (int)_options.VocabularyStart! + (i % _size)] = LogitConvert.ToDouble(gradient[i]);
+                whole[(i / _size * vocabularySize) + (int)_options.VocabularyStart! + (i % _size)] = ElementConvert.ToDouble(gradient[i]);
             }
         }
     }

@@ -47,7 +47,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private readonly long[] _ids;
     private readonly float[] _weightOf;
     private readonly TLogit[] _initial;
-    private readonly TLogit _filler = LogitConvert.FromDouble<TLogit>(42);
+    private readonly TLogit _filler = ElementConvert.FromDouble<TLogit>(42);
 
     // The arguments.
     private Memory<TLogit> _logits, _gradient;
@@ -78,8 +78,8 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         _targetsLayout = isStrided ? Layout.Draw(random, drawn.Shape, 0, repeats: false) : Layout.Dense(drawn.Shape);
         _gradientLayout = drawn.IsInPlace ? _logitsLayout : isStrided ? Layout.Draw(random, drawn.Shape, drawn.VocabularySize, repeats: false) : dense;
 
-        TLogit[] logits = _logitsLayout.Scatter(DrawLogits(random), LogitConvert.FromDouble<TLogit>(double.NaN));
-        _exact = [.. _logitsLayout.Gather<TLogit>(logits).Select(LogitConvert.ToDouble)];
+        TLogit[] logits = _logitsLayout.Scatter(DrawLogits(random), ElementConvert.FromDouble<TLogit>(double.NaN));
+        _exact = [.. _logitsLayout.Gather<TLogit>(logits).Select(ElementConvert.ToDouble)];
         _initial = TestData.EarlierGradient<TLogit>(_exact.Length, drawn.Seed + 4);
         _logits = drawn.IsInPlace ? memories.ToWrite(logits) : memories.ToRead(logits);
         _gradient = drawn.IsInPlace ? _logits : drawn.WantsGradient ? memories.ToWrite(_gradientLayout.Scatter(_initial, _filler)) : default;
@@ -247,14 +247,14 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private void JudgeGradient(ScalarReference expected)
     {
         Bounds bounds = Bounds.Of<TLogit>();
-        double[] gradient = [.. expected.Gradient.Select((_, i) => Exact(i) + (_drawn.Accumulates ? LogitConvert.ToDouble(_initial[i]) : 0))];
+        double[] gradient = [.. expected.Gradient.Select((_, i) => Exact(i) + (_drawn.Accumulates ? ElementConvert.ToDouble(_initial[i]) : 0))];
         bounds.CheckGradient(
-            [.. _gradientLayout.Gather<TLogit>(_gradient).Select(LogitConvert.ToDouble)],
+            [.. _gradientLayout.Gather<TLogit>(_gradient).Select(ElementConvert.ToDouble)],
             gradient,
             i =>
             {
                 (int token, int id) = Math.DivRem(i, _drawn.VocabularySize);
-                double size = Math.Abs(gradient[i]) + (_drawn.Accumulates ? 2 * Math.Abs(LogitConvert.ToDouble(_initial[i])) : 0);
+                double size = Math.Abs(gradient[i]) + (_drawn.Accumulates ? 2 * Math.Abs(ElementConvert.ToDouble(_initial[i])) : 0);
                 double scale = !_drawn.IsBackward
                     ? expected.GradientScale * (_drawn.HasWeights && PositionOf(token) is { } position ? _weightOf[position] : 1)
                     : IsRead(token) ? Math.Abs(At(_ofLoss, token)) + Math.Abs(At(_ofLogSumExp, token)) : 0;
@@ -280,7 +280,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         static double At(Memory<double> gradients, int token) => gradients.IsEmpty ? 0 : gradients.Span[token];
 
         static double Product(double by, double gradient) => by == 0 ? 0 : by * gradient; // not NaN where a row has no softmax
-        TLogit filler = _drawn.IsInPlace ? LogitConvert.FromDouble<TLogit>(double.NaN) : _filler;
+        TLogit filler = _drawn.IsInPlace ? ElementConvert.FromDouble<TLogit>(double.NaN) : _filler;
         (!_drawn.IsOverTensors || _gradientLayout.GapsAre<TLogit>(_gradient, filler)).Should().BeTrue("gaps are left alone");
     }
 
@@ -340,7 +340,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             }
         }
 
-        return [.. logits.Select(x => LogitConvert.FromDouble<TLogit>(x))];
+        return [.. logits.Select(x => ElementConvert.FromDouble<TLogit>(x))];
     }
 
     /// <summary>Where the target of a token stands, and its weight; null at the end of a sequence whose targets are shifted.</summary>

@@ -100,7 +100,7 @@ public class OptionPropertyTests
         IReadOnlyList<SoftmaxKernel<TLogit>> kernels = SoftmaxKernels.Available<TLogit>();
         SoftmaxKernel<TLogit> kernel = kernels[drawn.Kernel % kernels.Count];
         Bounds bounds = Bounds.Of<TLogit>();
-        TLogit[] logits = [.. drawn.Logits(Math.Min(bounds.Largest, float.MaxValue)).Select(LogitConvert.FromDouble<TLogit>)];
+        TLogit[] logits = [.. drawn.Logits(Math.Min(bounds.Largest, float.MaxValue)).Select(ElementConvert.FromDouble<TLogit>)];
         TLogit[] initial = TestData.EarlierGradient<TLogit>(logits.Length, drawn.Seed + 4);
         int[] targets = drawn.Targets();
         PtxLossOptions options = drawn.Options();
@@ -115,17 +115,17 @@ public class OptionPropertyTests
             options with { MaxDegreeOfParallelism = drawn.Threads }, weights).Should().Be(result);
         other.AsSpan().SequenceEqual(gradient.AsSpan(), BitsComparer<TLogit>.Instance).Should().BeTrue("results must not differ in a bit");
 
-        double[] exact = [.. logits.Select(LogitConvert.ToDouble)];
+        double[] exact = [.. logits.Select(ElementConvert.ToDouble)];
         ScalarReference expected = ScalarReference.Compute<double, int>(0, exact, targets, drawn.VocabularySize, drawn.Coefficient, options, weights);
         bounds.CheckLosses(result, expected, drawn.Coefficient, options);
         bounds.CheckGradient(
-            [.. gradient.Select(LogitConvert.ToDouble)],
-            drawn.Accumulates ? [.. expected.Gradient.Zip(initial, (added, x) => LogitConvert.ToDouble(x) + added)] : expected.Gradient,
+            [.. gradient.Select(ElementConvert.ToDouble)],
+            drawn.Accumulates ? [.. expected.Gradient.Zip(initial, (added, x) => ElementConvert.ToDouble(x) + added)] : expected.Gradient,
             i =>
             {
                 (int token, int id) = Math.DivRem(i, drawn.VocabularySize);
                 double weight = drawn.HasWeights ? weights[token] : 1;
-                double size = Math.Abs(expected.Gradient[i]) + (drawn.Accumulates ? Math.Abs(LogitConvert.ToDouble(initial[i])) : 0);
+                double size = Math.Abs(expected.Gradient[i]) + (drawn.Accumulates ? Math.Abs(ElementConvert.ToDouble(initial[i])) : 0);
                 return bounds.OfGradient(
                     exact[i], id == targets[token], expected.LogSumExp[token], expected.GradientScale * weight, size, drawn.VocabularySize, options);
             });
@@ -210,6 +210,6 @@ public class OptionPropertyTests
 
         /// <summary>Which NaN it is, where there are several, is not promised.</summary>
         private static long Bits(TLogit value)
-            => BitConverter.DoubleToInt64Bits(LogitConvert.ToDouble(value) is var x && double.IsNaN(x) ? double.NaN : x);
+            => BitConverter.DoubleToInt64Bits(ElementConvert.ToDouble(value) is var x && double.IsNaN(x) ? double.NaN : x);
     }
 }

@@ -40,7 +40,7 @@ internal sealed record WorstInput(
         where TLogit : unmanaged
     {
         TLogit[] row = Row<TLogit>(), gradient = new TLogit[Length];
-        double[] exact = [.. row.Select(LogitConvert.ToDouble)];
+        double[] exact = [.. row.Select(ElementConvert.ToDouble)];
         var options = new PtxLossOptions { LogitSoftCap = SoftCap, LabelSmoothing = Smoothing, MaxDegreeOfParallelism = 1 };
         PtxLossResult result = BatchPassCalls.Run(kernel, row, [Target], 1, gradient, options);
         ScalarReference expected = ScalarReference.Compute<double, int>(0, exact, [Target], Length, 1, options);
@@ -51,7 +51,7 @@ internal sealed record WorstInput(
         {
             double capped = SoftCap == 0 ? exact[i] : SoftCap * Math.Tanh(exact[i] / SoftCap);
             double size = Math.Exp(capped - expected.LogSumExp[0]) + (Smoothing / Length);
-            double error = Math.Abs(LogitConvert.ToDouble(gradient[i]) - expected.Gradient[i]);
+            double error = Math.Abs(ElementConvert.ToDouble(gradient[i]) - expected.Gradient[i]);
             double beyondRounding = error - (bounds.Rounding * Math.Abs(expected.Gradient[i])) - bounds.Smallest;
             ofGradient = i == Target ? ofGradient : Math.Max(ofGradient, beyondRounding / size);
         }
@@ -71,6 +71,6 @@ internal sealed record WorstInput(
             row[(PeakAt + (97 * peak)) % Length] = Offset + Peak;
         }
 
-        return [.. row.Select(x => LogitConvert.FromDouble<TLogit>((float)x))];
+        return [.. row.Select(x => ElementConvert.FromDouble<TLogit>((float)x))];
     }
 }

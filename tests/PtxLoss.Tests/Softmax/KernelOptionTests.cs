@@ -248,12 +248,12 @@ public class KernelOptionTests
         {
             foreach (double cap in _caps)
             {
-                double[] capped = [.. row.Select(x => Cap(LogitConvert.ToDouble(x), cap))];
+                double[] capped = [.. row.Select(x => Cap(ElementConvert.ToDouble(x), cap))];
                 double[] unmasked = [.. capped.Where(x => !double.IsNegativeInfinity(x))];
                 double max = capped.Max(), sum = capped.Sum(x => Math.Exp(x - max));
                 double lse = double.IsNegativeInfinity(max) ? max : max + Math.Log(sum);
                 double entropy = -capped.Sum(x => double.IsNegativeInfinity(x) ? 0 : Math.Exp(x - lse) * (x - lse));
-                string because = $"row of {row.Length} from {LogitConvert.ToDouble(row[0])}, cap {cap}";
+                string because = $"row of {row.Length} from {ElementConvert.ToDouble(row[0])}, cap {cap}";
 
                 const RowStatistics all = RowStatistics.Entropy | RowStatistics.ArgMax | RowStatistics.Mean;
                 foreach (RowStatistics details in new[] { RowStatistics.None, RowStatistics.Mean, RowStatistics.Entropy, all })
@@ -278,7 +278,7 @@ public class KernelOptionTests
 
                     if (details.HasFlag(RowStatistics.ArgMax))
                     {
-                        LogitConvert.ToDouble(row[sums.ArgMax]).Should().Be(row.Max(LogitConvert.ToDouble), because);
+                        ElementConvert.ToDouble(row[sums.ArgMax]).Should().Be(row.Max(ElementConvert.ToDouble), because);
                     }
                 }
             }
@@ -301,8 +301,8 @@ public class KernelOptionTests
                 where method != GradientMethod.ScaleStored || (cap == 0 && entropyFactor == 0 && kernel.Stores(row.Length))
                 select (cap, uniform, entropyFactor, accumulates, method))
             {
-                TLogit[] gradient = [.. row.Select((_, i) => LogitConvert.FromDouble<TLogit>(i % 5))];
-                double[] before = [.. gradient.Select(LogitConvert.ToDouble)];
+                TLogit[] gradient = [.. row.Select((_, i) => ElementConvert.FromDouble<TLogit>(i % 5))];
+                double[] before = [.. gradient.Select(ElementConvert.ToDouble)];
                 ReduceOptions options = KernelCalls.Options(uniform == 0 ? RowStatistics.None : RowStatistics.Mean, cap);
                 Run[] runs = kernel.MakeRuns(row.Length);
                 kernel.Reduce(row, options, runs, method == GradientMethod.ScaleStored ? gradient : [], out LogSumExpState sums);
@@ -322,17 +322,17 @@ public class KernelOptionTests
                 Thread.MemoryBarrier();
                 if (!double.IsFinite(sums.LogSumExp))
                 {
-                    gradient.Where(x => !double.IsNaN(LogitConvert.ToDouble(x))).Should().BeEmpty();
+                    gradient.Where(x => !double.IsNaN(ElementConvert.ToDouble(x))).Should().BeEmpty();
                     continue;
                 }
 
-                double[] capped = [.. row.Select(x => Cap(LogitConvert.ToDouble(x), cap))];
+                double[] capped = [.. row.Select(x => Cap(ElementConvert.ToDouble(x), cap))];
                 double[] expected = [.. capped.Select((x, i) => (accumulates ? before[i] : 0) + (double.IsNegativeInfinity(x)
                     ? 0
                     : ((Factor(x) * Math.Exp(x - sums.LogSumExp)) - uniform) * (cap == 0 ? 1 : 1 - (x / cap * (x / cap)))))];
                 double unit = Rounding<TLogit>();
                 Closeness.ShouldBeClose(
-                    [.. gradient.Select(LogitConvert.ToDouble)],
+                    [.. gradient.Select(ElementConvert.ToDouble)],
                     expected,
                     i => (unit * Math.Abs(expected[i])) + ((cap == 0 ? 1e-5 : 1e-4) * (uniform + (Math.Abs(Factor(capped[i])) * Math.Exp(capped[i] - sums.LogSumExp)) + (Math.Abs(entropyFactor) * Math.Exp(capped[i] - sums.LogSumExp)))) + (Subnormal<TLogit>() * (1 + Math.Abs(Factor(capped[i])))));
 
@@ -377,6 +377,6 @@ public class KernelOptionTests
             }
         }
 
-        static TLogit[] Convert(float[] row) => [.. row.Select(x => LogitConvert.FromDouble<TLogit>(x))];
+        static TLogit[] Convert(float[] row) => [.. row.Select(x => ElementConvert.FromDouble<TLogit>(x))];
     }
 }

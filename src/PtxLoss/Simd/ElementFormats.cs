@@ -1,11 +1,10 @@
 using System.Runtime.CompilerServices;
-using PtxLosses.Simd;
 
-namespace PtxLosses.Softmax;
+namespace PtxLosses.Simd;
 
-/// <summary>How logits of a type get into registers of floats, and gradients out of them.</summary>
-internal unsafe interface ILogitFormat<TLogit>
-    where TLogit : unmanaged
+/// <summary>How elements of a type, logits or weights, get into registers of floats, and gradients out of them.</summary>
+internal unsafe interface IElementFormat<TElement>
+    where TElement : unmanaged
 {
     /// <summary>What a loaded lane is to be multiplied by to be the logit: a power of 2.</summary>
     static abstract float Scale { get; }
@@ -27,10 +26,10 @@ internal unsafe interface ILogitFormat<TLogit>
     static abstract bool HidesNaN { get; }
 
     /// <summary>Whether one of as many logits as four registers hold is such a NaN.</summary>
-    static abstract bool HideNaN<TVector>(TLogit* address)
+    static abstract bool HideNaN<TVector>(TElement* address)
         where TVector : struct, ISimdFloat<TVector>;
 
-    static abstract TVector Load<TVector>(TLogit* address)
+    static abstract TVector Load<TVector>(TElement* address)
         where TVector : struct, ISimdFloat<TVector>;
 
     /// <summary>The numbers that were loaded, infinities and NaN included.</summary>
@@ -38,23 +37,23 @@ internal unsafe interface ILogitFormat<TLogit>
         where TVector : struct, ISimdFloat<TVector>;
 
     /// <summary>Two registers of logits, which may be dealt out to both by turns.</summary>
-    static abstract void LoadTwo<TVector>(TLogit* address, out TVector first, out TVector second)
+    static abstract void LoadTwo<TVector>(TElement* address, out TVector first, out TVector second)
         where TVector : struct, ISimdFloat<TVector>;
 
     /// <summary>Rounds each lane to nearest, once.</summary>
-    static abstract void Store<TVector>(TVector vector, TLogit* address)
+    static abstract void Store<TVector>(TVector vector, TElement* address)
         where TVector : struct, ISimdFloat<TVector>;
 
     /// <summary>
     /// As <see cref="Store"/>, past the caches where a register is stored as wide as it is; the address must be aligned to what
     /// is stored. Registers that are narrowed to 16 bits go through the caches.
     /// </summary>
-    static abstract void StoreNonTemporal<TVector>(TVector vector, TLogit* address)
+    static abstract void StoreNonTemporal<TVector>(TVector vector, TElement* address)
         where TVector : struct, ISimdFloat<TVector>;
 }
 
 /// <summary>Floats are loaded as they are.</summary>
-internal readonly unsafe struct FloatFormat : ILogitFormat<float>
+internal readonly unsafe struct FloatFormat : IElementFormat<float>
 {
     public static float Scale => 1;
 
@@ -96,7 +95,7 @@ internal readonly unsafe struct FloatFormat : ILogitFormat<float>
 }
 
 /// <summary>A <see cref="BFloat16"/> is the upper half of a float.</summary>
-internal readonly unsafe struct BFloat16Format : ILogitFormat<BFloat16>
+internal readonly unsafe struct BFloat16Format : IElementFormat<BFloat16>
 {
     public static float Scale => 1;
 
@@ -138,7 +137,7 @@ internal readonly unsafe struct BFloat16Format : ILogitFormat<BFloat16>
 /// The bits of a <see cref="Half"/>, moved to where a float has its exponent and fraction, are the Half times 2⁻¹¹², subnormal or
 /// not: the factor is left to a multiplication that follows anyway. Infinities come out as ±65,536, NaN as what is beyond.
 /// </summary>
-internal readonly unsafe struct HalfFormat : ILogitFormat<Half>
+internal readonly unsafe struct HalfFormat : IElementFormat<Half>
 {
     public static float Scale => 5.192296858534828e33f;
 
