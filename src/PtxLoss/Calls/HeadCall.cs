@@ -150,7 +150,7 @@ internal static unsafe class HeadCall
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         int vocabularySize = (int)pass.Weight.Rows;
-        ReadOnlySpan<(MatrixView Matrix, string Name)> all =
+        ReadOnlySpan<(MatrixView<float> Matrix, string Name)> all =
         [
             (pass.HiddenGradient, "gradients.Hidden"),
             (pass.WeightGradient, "gradients.Weight"),
@@ -163,17 +163,17 @@ internal static unsafe class HeadCall
         const int outputs = 3;
         for (int i = 0; i < outputs; i++)
         {
-            (MatrixView output, string name) = all[i];
+            (MatrixView<float> output, string name) = all[i];
             MemoryChecks.Refuse(output.Memory.Overlaps(pass.Targets.Memory), name, "targets");
-            foreach ((MatrixView other, string otherName) in all[(i + 1)..])
+            foreach ((MatrixView<float> other, string otherName) in all[(i + 1)..])
             {
                 MemoryChecks.Refuse(output.Overlaps(in other), name, otherName);
             }
         }
 
-        static MatrixView Row(float* start, long length) => new(start, start == null ? 0 : 1, length, length);
+        static MatrixView<float> Row(float* start, long length) => new(start, start == null ? 0 : 1, length, length);
     }
 
-    private static MatrixView Matrix(float* start, ReadOnlySpan<nint> lengths, ReadOnlySpan<nint> strides)
+    private static MatrixView<float> Matrix(float* start, ReadOnlySpan<nint> lengths, ReadOnlySpan<nint> strides)
         => lengths.IsEmpty ? default : new(start, lengths[0], lengths[1], strides[0]);
 }

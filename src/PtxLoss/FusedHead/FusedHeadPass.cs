@@ -20,10 +20,10 @@ internal sealed unsafe class FusedHeadPass<TTarget>
     private const int ColumnsAtATime = 1024;
 
     /// <summary>[tokens × d].</summary>
-    public required MatrixView Hidden { get; init; }
+    public required MatrixView<float> Hidden { get; init; }
 
     /// <summary>[vocabulary × d].</summary>
-    public required MatrixView Weight { get; init; }
+    public required MatrixView<float> Weight { get; init; }
 
     /// <summary>[vocabulary], or null.</summary>
     public required float* Bias { get; init; }
@@ -34,10 +34,10 @@ internal sealed unsafe class FusedHeadPass<TTarget>
     public required float* TokenWeights { get; init; }
 
     /// <summary>Like <see cref="Hidden"/>, or empty where it is not wanted.</summary>
-    public required MatrixView HiddenGradient { get; init; }
+    public required MatrixView<float> HiddenGradient { get; init; }
 
     /// <summary>Like <see cref="Weight"/>, or empty.</summary>
-    public required MatrixView WeightGradient { get; init; }
+    public required MatrixView<float> WeightGradient { get; init; }
 
     /// <summary>Like <see cref="Bias"/>.</summary>
     public required float* BiasGradient { get; init; }
@@ -58,8 +58,8 @@ internal sealed unsafe class FusedHeadPass<TTarget>
         int count;
         while ((count = Gather(ref next, scratch)) > 0)
         {
-            MatrixView hidden = scratch.Hidden.Block(0, 0, count, Hidden.Columns);
-            MatrixView logits = scratch.Logits.Block(0, 0, count, VocabularySize);
+            MatrixView<float> hidden = scratch.Hidden.Block(0, 0, count, Hidden.Columns);
+            MatrixView<float> logits = scratch.Logits.Block(0, 0, count, VocabularySize);
             ComputeLogits(in hidden, in logits, scratch);
             sums += Reduce(in logits, scratch);
             Differentiate(in logits, in hidden, adds, scratch);
@@ -101,7 +101,7 @@ internal sealed unsafe class FusedHeadPass<TTarget>
         return count;
     }
 
-    private void ComputeLogits(in MatrixView hidden, in MatrixView logits, HeadScratch scratch)
+    private void ComputeLogits(in MatrixView<float> hidden, in MatrixView<float> logits, HeadScratch scratch)
     {
         for (long token = 0; token < logits.Rows && Bias != null; token++)
         {
@@ -112,7 +112,7 @@ internal sealed unsafe class FusedHeadPass<TTarget>
     }
 
     /// <summary>Sums the losses and, where a gradient is wanted, turns the logits into theirs.</summary>
-    private TokenLosses Reduce(in MatrixView logits, HeadScratch scratch)
+    private TokenLosses Reduce(in MatrixView<float> logits, HeadScratch scratch)
     {
         var rows = new LogitRows<float>(logits.Start, new RowLayout(logits.Rows, logits.RowStride), VocabularySize);
         var memory = new BatchMemory<float, long>
@@ -128,11 +128,11 @@ internal sealed unsafe class FusedHeadPass<TTarget>
         return BatchScheduler.Run(in pass);
     }
 
-    private void Differentiate(in MatrixView logitsGradient, in MatrixView hidden, bool adds, HeadScratch scratch)
+    private void Differentiate(in MatrixView<float> logitsGradient, in MatrixView<float> hidden, bool adds, HeadScratch scratch)
     {
         if (!HiddenGradient.IsEmpty)
         {
-            MatrixView gradient = scratch.HiddenGradient.Block(0, 0, hidden.Rows, hidden.Columns);
+            MatrixView<float> gradient = scratch.HiddenGradient.Block(0, 0, hidden.Rows, hidden.Columns);
             Sgemm.Multiply(logitsGradient, Weight, gradient, adds: false, scratch.Threads, scratch.Panels);
             for (int i = 0; i < gradient.Rows; i++)
             {
@@ -152,7 +152,7 @@ internal sealed unsafe class FusedHeadPass<TTarget>
     }
 
     /// <summary>In double: unlike the products, whose sums are begun anew, this is one sum over all tokens of a part.</summary>
-    private void AddUpTokens(MatrixView logitsGradient, bool adds, int threads)
+    private void AddUpTokens(MatrixView<float> logitsGradient, bool adds, int threads)
         => ParallelLoop.Run(Segments.Count(VocabularySize, ColumnsAtATime), threads, block =>
         {
             Span<float> gradient = Segments.Slice(new Span<float>(BiasGradient, VocabularySize), (int)block, ColumnsAtATime);

@@ -45,9 +45,9 @@ internal sealed unsafe class HeadScratch : IDisposable
         Targets = Tokens + TokensPerPart;
         Weights = (float*)(Targets + TokensPerPart);
 
-        MatrixView Take(long rows, int columns, long rowStride)
+        MatrixView<float> Take(long rows, int columns, long rowStride)
         {
-            var matrix = new MatrixView((float*)next, rows, columns, rowStride);
+            var matrix = new MatrixView<float>((float*)next, rows, columns, rowStride);
             next += rows * rowStride * sizeof(float);
             return matrix;
         }
@@ -60,12 +60,12 @@ internal sealed unsafe class HeadScratch : IDisposable
     public int Threads { get; }
 
     /// <summary>A row for each token, as in the other matrices.</summary>
-    public MatrixView Logits { get; }
+    public MatrixView<float> Logits { get; }
 
-    public MatrixView Hidden { get; }
+    public MatrixView<float> Hidden { get; }
 
     /// <summary>Also where it is not wanted: a loss must not depend on whether it is.</summary>
-    public MatrixView HiddenGradient { get; }
+    public MatrixView<float> HiddenGradient { get; }
 
     /// <summary>What matrix products work in.</summary>
     public float* Panels { get; }

@@ -37,7 +37,7 @@ public unsafe class HeadScratchTests
         (last + bytes - start + ofSchedule + 48).Should().BeLessThanOrEqualTo(scratch.Bytes, "up to 48 bytes are lost in front of a line");
         scratch.Bytes.Should().BeLessThanOrEqualTo(most);
 
-        (nint, long) Rows(MatrixView matrix, int columns)
+        (nint, long) Rows(MatrixView<float> matrix, int columns)
         {
             (matrix.Rows, matrix.Columns).Should().Be((count, columns));
             return ((nint)matrix.Start, matrix.Rows * matrix.RowStride * sizeof(float));
