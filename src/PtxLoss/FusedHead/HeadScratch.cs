@@ -42,8 +42,6 @@ internal sealed unsafe class HeadScratch : IDisposable
         Panels = (float*)next;
         next += PanelBytes(Threads);
         Tokens = (long*)next;
-        Targets = Tokens + TokensPerPart;
-        Weights = (float*)(Targets + TokensPerPart);
 
         MatrixView<float> Take(long rows, int columns, long rowStride)
         {
@@ -73,10 +71,6 @@ internal sealed unsafe class HeadScratch : IDisposable
     /// <summary>Which tokens they are.</summary>
     public long* Tokens { get; }
 
-    public long* Targets { get; }
-
-    public float* Weights { get; }
-
     /// <summary>What so many tokens need at a time.</summary>
     public static long Needed(int tokens, int vocabularySize, int hiddenSize)
     {
@@ -92,7 +86,7 @@ internal sealed unsafe class HeadScratch : IDisposable
 
     /// <summary>With what <see cref="BatchScheduler"/> allocates for it.</summary>
     private static long TokenBytes(int vocabularySize, int hiddenSize)
-        => ((RowStride(vocabularySize) + (2 * RowStride(hiddenSize)) + 1) * sizeof(float)) + (2 * sizeof(long)) + sizeof(TokenLosses);
+        => ((RowStride(vocabularySize) + (2 * RowStride(hiddenSize))) * sizeof(float)) + sizeof(long) + sizeof(TokenLosses);
 
     private static long PanelBytes(int threads) => Sgemm.ScratchLength(threads) * sizeof(float);
 

@@ -21,8 +21,6 @@ public unsafe class HeadScratchTests
             Rows(scratch.HiddenGradient, hiddenSize),
             ((nint)scratch.Panels, Sgemm.ScratchLength(scratch.Threads) * sizeof(float)),
             ((nint)scratch.Tokens, count * sizeof(long)),
-            ((nint)scratch.Targets, count * sizeof(long)),
-            ((nint)scratch.Weights, count * sizeof(float)),
         ];
 
         for (int i = 1; i < parts.Length; i++)
