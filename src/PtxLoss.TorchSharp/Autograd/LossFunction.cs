@@ -1,0 +1,118 @@
+using TorchSharp;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace PtxLosses.Torch;
+
+/// <summary>
+/// A loss whose gradients are known when it is computed: the backward pass multiplies them by the incoming gradient, and can be
+/// done once.
+/// </summary>
+/// <remarks>
+/// Torch calls both passes from native frames, through which no exception gets: a throw ends the process. So everything is
+/// computed and checked before <c>apply</c>, and where the backward pass fails after all it returns gradients of a wrong shape,
+/// which torch reports.
+/// </remarks>
+internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFunction>
+{
+    private const string CountKey = "count";
+
+    public override string Name => "PtxLoss";
+
+    /// <summary>Makes a loss differentiable.</summary>
+    /// <param name="value">The loss, a scalar.</param>
+    /// <param name="inputs">What it is differentiated by.</param>
+    /// <param name="gradients">Its gradients, one for each, which belong to the loss from now on.</param>
+    /// <returns>The loss.</returns>
+    public static Tensor Attach(Tensor value, ReadOnlySpan<Tensor> inputs, Tensor[] gradients)
+    {
+        // The saved gradient is given away in the backward pass. A second one must not pass: it multiplies by this 1, which the
+        // first changes, and torch refuses to go on with what has changed.
+        using Tensor one = torch.ones([], value.dtype, value.device);
+        object[] arguments = new object[inputs.Length + 1];
+        arguments[0] = new Saved(value, one, gradients);
+        for (int i = 0; i < inputs.Length; i++)
+        {
+            // Torch takes a gradient as it is only from one that holds it alone, and the handle that is returned below holds it
+            // too. A view's gradient is a view of it, which nobody else holds: so it is not copied where it is to stay.
+            arguments[i + 1] = inputs[i].view_as(inputs[i]);
+        }
+
+        try
+        {
+            using Tensor loss = apply(arguments);
+            return loss.mul(one);
+        }
+        finally
+        {
+            value.Dispose();
+            foreach (Tensor tensor in arguments.Skip(1).Cast<Tensor>().Concat(gradients))
+            {
+                tensor.Dispose();
+            }
+        }
+    }
+
+    public override Tensor forward(torch.autograd.AutogradContext ctx, params object[] vars)
+    {
+        var saved = (Saved)vars[0];
+        ctx.save_data(CountKey, saved.Gradients.Length);
+        ctx.save_for_backward([saved.One, .. saved.Gradients]);
+        return saved.Value;
+    }
+
+    public override List<Tensor?> backward(torch.autograd.AutogradContext ctx, Tensor grad_output)
+    {
+        List<Tensor> saved = [];
+        try
+        {
+            Returned.DisposeEarlier();
+            using var noGrad = torch.no_grad();
+            saved = ctx.get_saved_variables();
+            List<Tensor?> results = [null];
+            foreach (Tensor gradient in saved.Skip(1))
+            {
+                results.Add(Returned.Keep(Release(gradient)));
+            }
+
+            if (!IsOne(grad_output))
+            {
+                foreach (Tensor? gradient in results.Skip(1))
+                {
+                    gradient!.mul_(grad_output);
+                }
+            }
+
+            saved[0].zero_();
+            return results;
+        }
+        catch (Exception)
+        {
+            return Failure.Results((int)ctx.get_data(CountKey));
+        }
+        finally
+        {
+            grad_output.Dispose();
+            saved.ForEach(tensor => tensor.Dispose());
+        }
+    }
+
+    /// <summary>A tensor of the same memory, which the saved one lets go: it would hold it as long as there is a loss.</summary>
+    private static Tensor Release(Tensor saved)
+    {
+        Tensor gradient = saved.detach();
+        using Tensor nothing = torch.empty([0], saved.dtype, saved.device);
+        saved.set_(nothing);
+        return gradient;
+    }
+
+    /// <summary>Whether a multiplication would change nothing. To look at it on a device takes longer than to multiply.</summary>
+    private static bool IsOne(Tensor incoming)
+        => incoming.device_type == DeviceType.CPU && incoming.dtype switch
+        {
+            torch.ScalarType.Float32 => TensorMemory.Flat<float>(incoming)[0] == 1,
+            torch.ScalarType.Float64 => TensorMemory.Flat<double>(incoming)[0] == 1,
+            _ => false,
+        };
+
+    private sealed record Saved(Tensor Value, Tensor One, Tensor[] Gradients);
+}
