@@ -22,14 +22,15 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
     /// <param name="value">The loss, a scalar.</param>
     /// <param name="inputs">What it is differentiated by.</param>
     /// <param name="gradients">Its gradients, one for each, which belong to the loss from now on.</param>
+    /// <param name="inplace">Whether they stand where the inputs were.</param>
     /// <returns>The loss.</returns>
-    public static Tensor Attach(Tensor value, ReadOnlySpan<Tensor> inputs, Tensor[] gradients)
+    public static Tensor Attach(Tensor value, ReadOnlySpan<Tensor> inputs, Tensor[] gradients, bool inplace = false)
     {
         // The saved gradient is given away in the backward pass. A second one must not pass: it multiplies by this 1, which the
         // first changes, and torch refuses to go on with what has changed.
         using Tensor one = torch.ones([], value.dtype, value.device);
         object[] arguments = new object[inputs.Length + 1];
-        arguments[0] = new Saved(value, one, gradients);
+        arguments[0] = new Saved(value, one, gradients, inplace);
         for (int i = 0; i < inputs.Length; i++)
         {
             // Torch takes a gradient as it is only from one that holds it alone, and the handle that is returned below holds it
@@ -45,9 +46,14 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
         finally
         {
             value.Dispose();
-            foreach (Tensor tensor in arguments.Skip(1).Cast<Tensor>().Concat(gradients))
+            foreach (object argument in arguments)
             {
-                tensor.Dispose();
+                (argument as Tensor)?.Dispose();
+            }
+
+            foreach (Tensor gradient in gradients)
+            {
+                gradient.Dispose();
             }
         }
     }
@@ -56,6 +62,17 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
     {
         var saved = (Saved)vars[0];
         ctx.save_data(CountKey, saved.Gradients.Length);
+        if (saved.InPlace)
+        {
+            // Here, for the graph of an input that is a view is known by now: torch would make it anew after a change, at the cost
+            // of a copy. And the gradient is not saved yet, whose later changes torch will report.
+            foreach (Tensor gradient in saved.Gradients)
+            {
+                using Tensor nothing = gradient.narrow(0, 0, 0);
+                CountAsWritten(nothing);
+            }
+        }
+
         ctx.save_for_backward([saved.One, .. saved.Gradients]);
         return saved.Value;
     }
@@ -69,20 +86,14 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
             using var noGrad = torch.no_grad();
             saved = ctx.get_saved_variables();
             List<Tensor?> results = [null];
-            foreach (Tensor gradient in saved.Skip(1))
+            bool isOne = IsOne(grad_output);
+            for (int i = 1; i < saved.Count; i++)
             {
-                results.Add(Returned.Keep(Release(gradient)));
+                Tensor gradient = Returned.Keep(Release(saved[i]));
+                results.Add(isOne ? gradient : gradient.mul_(grad_output));
             }
 
-            if (!IsOne(grad_output))
-            {
-                foreach (Tensor? gradient in results.Skip(1))
-                {
-                    gradient!.mul_(grad_output);
-                }
-            }
-
-            saved[0].zero_();
+            CountAsWritten(saved[0]);
             return results;
         }
         catch (Exception)
@@ -105,6 +116,12 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
         return gradient;
     }
 
+    /// <summary>
+    /// Lets torch know that the values of a tensor, or of one that it is a view of, are others now: who needs the old ones in a
+    /// backward pass fails, and says so. Of a 1 and of no elements the square is the same.
+    /// </summary>
+    private static void CountAsWritten(Tensor tensor) => tensor.mul_(tensor);
+
     /// <summary>Whether a multiplication would change nothing. To look at it on a device takes longer than to multiply.</summary>
     private static bool IsOne(Tensor incoming)
         => incoming.device_type == DeviceType.CPU && incoming.dtype switch
@@ -114,5 +131,5 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
             _ => false,
         };
 
-    private sealed record Saved(Tensor Value, Tensor One, Tensor[] Gradients);
+    private sealed record Saved(Tensor Value, Tensor One, Tensor[] Gradients, bool InPlace);
 }

@@ -40,19 +40,19 @@ internal static class Arguments
         CheckSameKind(weight, hidden, nameof(weight), nameof(hidden));
         CheckIds(ids, hidden, nameof(hidden), idsName);
         CheckShape(hidden, nameof(hidden), "the hidden size");
-        if (weight.dim() != 2 || weight.shape[1] != hidden.shape[^1] || weight.shape[0] is < 1 or > int.MaxValue)
+        if (weight.dim() != 2 || weight.size(1) != hidden.LastLength() || weight.size(0) is < 1 or > int.MaxValue)
         {
             throw new ArgumentException(
-                $"weight has the shape {Text(weight)}, but hidden of shape {Text(hidden)} needs [vocabulary, {hidden.shape[^1]}].", nameof(weight));
+                $"weight has the shape {Text(weight)}, but hidden of shape {Text(hidden)} needs [vocabulary, {hidden.LastLength()}].", nameof(weight));
         }
 
         if (bias is not null)
         {
             CheckSameKind(bias, hidden, nameof(bias), nameof(hidden));
-            if (bias.dim() != 1 || bias.shape[0] != weight.shape[0])
+            if (bias.dim() != 1 || bias.size(0) != weight.size(0))
             {
                 throw new ArgumentException(
-                    $"bias has the shape {Text(bias)}, but weight of shape {Text(weight)} needs [{weight.shape[0]}].", nameof(bias));
+                    $"bias has the shape {Text(bias)}, but weight of shape {Text(weight)} needs [{weight.size(0)}].", nameof(bias));
             }
         }
 
@@ -81,7 +81,7 @@ internal static class Arguments
             throw new ArgumentException($"{name} requires a gradient, but no loss is differentiated by it: detach it.", name);
         }
 
-        if (!token_weights.shape.AsSpan().SequenceEqual(targets.shape))
+        if (!token_weights.Lengths().AsSpan().SequenceEqual(targets.Lengths()))
         {
             throw new ArgumentException($"{name} has the shape {Text(token_weights)}, but targets has {Text(targets)}.", name);
         }
@@ -126,7 +126,7 @@ internal static class Arguments
                 $"{name} is true, but logits is a leaf, whose values the gradient would replace: it is for the output of a layer.", name);
         }
 
-        long[] shape = logits.shape, strides = logits.stride();
+        long[] shape = logits.Lengths(), strides = logits.Strides();
         for (int i = 0; i < shape.Length; i++)
         {
             if (shape[i] > 1 && strides[i] == 0)
@@ -136,7 +136,7 @@ internal static class Arguments
             }
         }
 
-        if (shape[^1] > 1 && strides[^1] != 1)
+        if (!logits.IsLastDense())
         {
             throw new ArgumentException(
                 $"{name} is true, but logits has the strides {Text(strides)}: in the last dimension, the vocabulary, it must be 1.", name);
@@ -164,7 +164,7 @@ internal static class Arguments
         }
     }
 
-    public static string Text(Tensor tensor) => Text(tensor.shape);
+    public static string Text(Tensor tensor) => Text(tensor.Lengths());
 
     private static string Text(long[] numbers) => FormattableString.Invariant($"[{string.Join(", ", numbers)}]");
 
@@ -215,7 +215,7 @@ internal static class Arguments
             throw new ArgumentException($"{name} is a scalar, but needs a last dimension, {last}.", name);
         }
 
-        if (tensor.shape[^1] is < 1 or > int.MaxValue)
+        if (tensor.LastLength() is < 1 or > int.MaxValue)
         {
             throw new ArgumentException(
                 $"{name} has the shape {Text(tensor)}; its last dimension, {last}, must be from 1 to {int.MaxValue}.", name);
@@ -224,11 +224,10 @@ internal static class Arguments
 
     private static void CheckLeading(Tensor ids, Tensor tensor, string tensorName, string name)
     {
-        long[] needed = tensor.shape[..^1];
-        if (!ids.shape.AsSpan().SequenceEqual(needed))
+        if (!ids.IsLeadingShapeOf(tensor))
         {
             throw new ArgumentException(
-                $"{name} has the shape {Text(ids)}, but {tensorName} of shape {Text(tensor)} needs {Text(needed)}.", name);
+                $"{name} has the shape {Text(ids)}, but {tensorName} of shape {Text(tensor)} needs {Text(tensor.Lengths()[..^1])}.", name);
         }
     }
 

@@ -6,16 +6,16 @@ namespace PtxLosses.Torch;
 /// <summary>Hidden states and an output layer as matrices, without a graph.</summary>
 /// <param name="Hidden">The hidden states, [tokens, d], the last dimension dense.</param>
 /// <param name="Weight">The weight, [vocabulary, d], the last dimension dense.</param>
-/// <param name="Bias">The bias, contiguous, or <see langword="null"/>.</param>
+/// <param name="Bias">The bias, dense, or <see langword="null"/>.</param>
 /// <param name="HiddenShape">The shape that the caller gave the hidden states, [.., d].</param>
 internal readonly record struct Head(Tensor Hidden, Tensor Weight, Tensor? Bias, long[] HiddenShape) : IDisposable
 {
     /// <summary>Views of tensors whose shapes are checked; copies of those that are not dense.</summary>
     public static Head Of(Tensor hidden, Tensor weight, Tensor? bias)
     {
-        using var noGrad = torch.no_grad();
-        using Tensor dense = Dense(hidden);
-        return new(dense.reshape(-1, dense.shape[^1]), Dense(weight), bias?.contiguous(), hidden.shape);
+        using Tensor dense = hidden.DetachedWithDenseRows();
+        return new(
+            dense.reshape(-1, hidden.LastLength()), weight.DetachedWithDenseRows(), bias?.DetachedWithDenseRows(), hidden.Lengths());
     }
 
     public ReadOnlySpan<TElement> BiasSpan<TElement>()
@@ -35,9 +35,6 @@ internal readonly record struct Head(Tensor Hidden, Tensor Weight, Tensor? Bias,
         Weight.Dispose();
         Bias?.Dispose();
     }
-
-    private static Tensor Dense(Tensor tensor)
-        => tensor.shape[^1] > 1 && tensor.stride((int)tensor.dim() - 1) != 1 ? tensor.contiguous() : tensor.detach();
 }
 
 /// <summary>Where the gradients of a head go, each in memory of its own, or <see langword="null"/> where it is not wanted.</summary>
@@ -56,8 +53,8 @@ internal readonly record struct HeadGradients(Tensor? Hidden, Tensor? Weight, Te
         torch.ScalarType sums = ElementTypes.OfLosses(head.Weight.dtype);
         return new(
             ofHidden ? FreshMemory.Empty(head.HiddenShape, head.Hidden.dtype, head.Hidden.device) : null,
-            ofWeight ? FreshMemory.Empty(head.Weight.shape, sums, head.Weight.device) : null,
-            ofBias ? FreshMemory.Empty(head.Bias!.shape, sums, head.Bias.device) : null);
+            ofWeight ? FreshMemory.Empty(head.Weight.Lengths(), sums, head.Weight.device) : null,
+            ofBias ? FreshMemory.Empty(head.Bias!.Lengths(), sums, head.Weight.device) : null);
     }
 
     public HiddenGradients<TElement> Spans<TElement>()

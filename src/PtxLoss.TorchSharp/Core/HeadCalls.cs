@@ -25,7 +25,7 @@ internal static class HeadCalls
         Arguments.CheckHead(hidden, weight, bias, targets, options, ArgumentNames.Targets);
         Arguments.CheckTokenWeights(token_weights, targets);
         Tensor?[] variables = Variables(hidden, weight, bias, options);
-        var checkedTargets = new Targets(targets, ArgumentNames.Targets, token_weights, weight.shape[0], options);
+        var checkedTargets = new Targets(targets, ArgumentNames.Targets, token_weights, weight.size(0), options);
         using Head head = Head.Of(hidden, weight, bias);
         HeadGradients gradients = HeadGradients.For(head, variables[0] is not null, variables[1] is not null, variables[2] is not null);
         try
@@ -50,11 +50,11 @@ internal static class HeadCalls
         Arguments.CheckPerToken(options);
         Arguments.CheckHead(hidden, weight, bias, ids, options, ArgumentNames.Ids);
         Tensor?[] variables = Variables(hidden, weight, bias, options);
-        var targets = new Targets(ids, ArgumentNames.Ids, token_weights: null, weight.shape[0], options);
+        var targets = new Targets(ids, ArgumentNames.Ids, token_weights: null, weight.size(0), options);
         Head head = Head.Of(hidden, weight, bias);
-        var call = new HeadTokens(targets, hidden.shape, IsCore: Route.IsCoreForHead(hidden));
+        var call = new HeadTokens(targets, hidden.Lengths(), IsCore: Route.IsCoreForHead(hidden));
         Tensor[] inputs = head.Bias is null ? [head.Hidden, head.Weight] : [head.Hidden, head.Weight, head.Bias];
-        return TokenFunction.Run(call, inputs, variables[..inputs.Length], hidden.dtype, hidden.device, ids.shape);
+        return TokenFunction.Run(call, inputs, variables[..inputs.Length], hidden.dtype, hidden.device, ids.Lengths());
     }
 
     private static PtxLossResult Compute(double rlLoss, in Head head, Targets targets, double coefficient, in HeadGradients gradients)

@@ -33,9 +33,9 @@ internal static class LogitCalls
             }
         }
 
-        var checkedTargets = new Targets(targets, ArgumentNames.Targets, token_weights, logits.shape[^1], options);
-        using Tensor dense = Dense(logits);
-        Tensor? gradient = !wantsGradient ? null : inplace ? logits.detach() : FreshMemory.Empty(logits.shape, logits.dtype, logits.device);
+        var checkedTargets = new Targets(targets, ArgumentNames.Targets, token_weights, logits.LastLength(), options);
+        using Tensor dense = logits.DetachedWithDenseRows();
+        Tensor? gradient = !wantsGradient ? null : inplace ? logits.detach() : FreshMemory.Empty(logits.Lengths(), logits.dtype, logits.device);
         try
         {
             result = Compute(rlLoss, dense, checkedTargets, coefficient, gradient);
@@ -46,13 +46,8 @@ internal static class LogitCalls
             throw;
         }
 
-        if (wantsGradient && inplace)
-        {
-            CountAsWritten(gradient!);
-        }
-
         Tensor term = Scalars.Of(result.PtxTerm, ElementTypes.OfLosses(logits.dtype), logits.device);
-        return gradient is null ? term : LossFunction.Attach(term, [logits], [gradient]);
+        return gradient is null ? term : LossFunction.Attach(term, [logits], [gradient], inplace);
     }
 
     /// <summary>The log-probabilities and entropies, differentiable by the logits.</summary>
@@ -68,10 +63,9 @@ internal static class LogitCalls
             Arguments.CheckAccumulation(options);
         }
 
-        var targets = new Targets(ids, ArgumentNames.Ids, token_weights: null, logits.shape[^1], options);
+        var targets = new Targets(ids, ArgumentNames.Ids, token_weights: null, logits.LastLength(), options);
         var call = new LogitTokens(targets, IsCore: Route.IsCoreFor(logits));
-        Tensor dense = Dense(logits);
-        return TokenFunction.Run(call, [dense], [wantsGradient ? logits : null], logits.dtype, logits.device, ids.shape);
+        return TokenFunction.Run(call, [logits.DetachedWithDenseRows()], [wantsGradient ? logits : null], logits.dtype, logits.device, ids.Lengths());
     }
 
     private static PtxLossResult Compute(double rlLoss, Tensor logits, Targets targets, double coefficient, Tensor? gradient)
@@ -83,28 +77,6 @@ internal static class LogitCalls
         }
 
         return OperatorCalls.Loss(rlLoss, new StoredLogits(logits, gradient, targets.Ids.Length), targets, coefficient);
-    }
-
-    /// <summary>The logits without their graph; a copy where the last dimension is not dense.</summary>
-    private static Tensor Dense(Tensor logits)
-    {
-        Tensor detached = logits.detach();
-        if (logits.shape[^1] == 1 || logits.stride((int)logits.dim() - 1) == 1)
-        {
-            return detached;
-        }
-
-        using (detached)
-        {
-            return detached.contiguous();
-        }
-    }
-
-    /// <summary>Lets torch know that the values are others now: who needs the old ones in a backward pass fails, and says so.</summary>
-    private static void CountAsWritten(Tensor gradient)
-    {
-        using Tensor nothing = gradient.narrow(0, 0, 0);
-        nothing.zero_();
     }
 
     /// <summary>How values per token come of logits.</summary>
@@ -127,7 +99,7 @@ internal static class LogitCalls
 
         public Tensor?[] Backward(IReadOnlyList<Tensor> inputs, bool[] wanted, TokenValues values, TokenGradients gradients)
         {
-            Tensor logits = inputs[0], gradient = FreshMemory.Empty(logits.shape, logits.dtype, logits.device);
+            Tensor logits = inputs[0], gradient = FreshMemory.Empty(logits.Lengths(), logits.dtype, logits.device);
             if (IsCore)
             {
                 ElementTypes.Run<CoreTokensBackward, bool>(new(logits, Targets, values, gradients, gradient), logits.dtype);

@@ -19,7 +19,7 @@ internal sealed unsafe class Targets
     /// <param name="options">The options.</param>
     public Targets(Tensor ids, string idsName, Tensor? token_weights, long vocabularySize, PtxLossOptions options)
     {
-        Shape = [.. ids.shape.Select(length => (nint)length)];
+        Shape = Array.ConvertAll(ids.Lengths(), length => (nint)length);
         Ids = Copy<long>(ids, torch.ScalarType.Int64);
         Weights = token_weights is null ? null : Copy<float>(token_weights, torch.ScalarType.Float32);
         try
@@ -66,6 +66,11 @@ internal sealed unsafe class Targets
     private static T[] Copy<T>(Tensor tensor, torch.ScalarType type)
         where T : unmanaged
     {
+        if (tensor.device_type == DeviceType.CPU && tensor.dtype == type && tensor.is_contiguous())
+        {
+            return TensorMemory.Flat<T>(tensor).ToArray();
+        }
+
         using Tensor here = tensor.cpu();
         using Tensor typed = here.to_type(type);
         using Tensor dense = typed.contiguous();

@@ -28,7 +28,7 @@ internal static unsafe class TensorMemory
     public static TensorSpan<T> WriteMatrix<T>(Tensor tensor)
         where T : unmanaged
     {
-        nint count = (nint)tensor.numel(), columns = (nint)tensor.shape[^1];
+        nint count = (nint)tensor.numel(), columns = (nint)tensor.LastLength();
         return count == 0 ? new([], [0, columns], []) : new((T*)Start(tensor), count, [count / columns, columns], []);
     }
 
@@ -66,7 +66,7 @@ internal static unsafe class TensorMemory
 
     private static Layout LayoutOf(Tensor tensor, int dimensions)
     {
-        long[] shape = tensor.shape, strides = tensor.stride();
+        long[] shape = tensor.Lengths(), strides = tensor.Strides();
         int added = Math.Max(0, dimensions - shape.Length);
         nint[] lengths = new nint[added + shape.Length], steps = new nint[lengths.Length];
         nint extent = 1;

@@ -27,7 +27,7 @@ internal abstract class LogitParts(long tokens, long vocabularySize, torch.Scala
 
 /// <summary>Logits in memory, of any strides.</summary>
 internal sealed class StoredLogits(Tensor logits, Tensor? gradient, long tokens)
-    : LogitParts(tokens, logits.shape[^1], logits.dtype, logits.device)
+    : LogitParts(tokens, logits.LastLength(), logits.dtype, logits.device)
 {
     public override bool WantsGradient => gradient is not null;
 
@@ -40,10 +40,10 @@ internal sealed class StoredLogits(Tensor logits, Tensor? gradient, long tokens)
     public override void Write(long start, Tensor rows)
     {
         long read = 0;
-        foreach (Tensor run in Runs(gradient!, start, rows.shape[0]))
+        foreach (Tensor run in Runs(gradient!, start, rows.size(0)))
         {
-            run.copy_(rows.narrow(0, read, run.shape[0]));
-            read += run.shape[0];
+            run.copy_(rows.narrow(0, read, run.size(0)));
+            read += run.size(0);
         }
     }
 
@@ -51,7 +51,7 @@ internal sealed class StoredLogits(Tensor logits, Tensor? gradient, long tokens)
     private IEnumerable<Tensor> Runs(Tensor tensor, long start, long count)
     {
         Tensor all = tensor.is_contiguous() || tensor.dim() == 1 ? tensor.view(Tokens, VocabularySize) : tensor;
-        long[] shape = all.shape;
+        long[] shape = all.Lengths();
         for (long end = start + count; start < end;)
         {
             (long outer, long inner) = Math.DivRem(start, shape[^2]);
@@ -76,11 +76,11 @@ internal sealed class HeadLogits : LogitParts
     private readonly HeadGradients _gradients;
 
     public HeadLogits(Head head, HeadGradients gradients)
-        : base(head.Hidden.shape[0], head.Weight.shape[0], head.Hidden.dtype, head.Hidden.device)
+        : base(head.Hidden.size(0), head.Weight.size(0), head.Hidden.dtype, head.Hidden.device)
     {
         (_head, _gradients) = (head, gradients);
-        gradients.Weight?.zero_();
-        gradients.Bias?.zero_();
+        gradients.Weight?.fill_(0);
+        gradients.Bias?.fill_(0);
     }
 
     public override bool WantsGradient => _gradients.AreWanted;
@@ -93,10 +93,10 @@ internal sealed class HeadLogits : LogitParts
         Tensor rows = gradient.to_type(_head.Weight.dtype);
         if (_gradients.Hidden is { } ofHidden)
         {
-            ofHidden.view(Tokens, _head.Weight.shape[1]).narrow(0, start, gradient.shape[0]).copy_(rows.mm(_head.Weight));
+            ofHidden.view(Tokens, _head.Weight.size(1)).narrow(0, start, gradient.size(0)).copy_(rows.mm(_head.Weight));
         }
 
-        _gradients.Weight?.add_(rows.t().mm(_head.Hidden.narrow(0, start, gradient.shape[0])));
+        _gradients.Weight?.add_(rows.t().mm(_head.Hidden.narrow(0, start, gradient.size(0))));
         _gradients.Bias?.add_(gradient.sum(0));
     }
 }

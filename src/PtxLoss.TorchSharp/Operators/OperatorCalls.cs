@@ -23,7 +23,7 @@ internal static class OperatorCalls
         TokenLosses sums = default;
         ForEachPart(logits, targets, options, (start, rows) =>
         {
-            int count = (int)rows.LogSumExp.shape[0];
+            int count = (int)rows.LogSumExp.size(0);
             Tensor share = options.TargetWeighting switch
             {
                 TargetWeighting.Probability => rows.Surprisal.neg().exp(),
@@ -86,7 +86,7 @@ internal static class OperatorCalls
     public static void TokensBackward(LogitParts logits, Targets targets, TokenValues values, TokenGradients gradients)
         => ForEachPart(logits, targets, targets.Options, (start, rows) =>
         {
-            int count = (int)rows.LogSumExp.shape[0], first = (int)start;
+            int count = (int)rows.LogSumExp.size(0), first = (int)start;
             double[] a = new double[count], b = new double[count];
             bool[] counts = new bool[count];
             for (int i = 0; i < count; i++)
