@@ -10,7 +10,9 @@ internal static class Route
     [field: ThreadStatic]
     public static bool IsForcedToOperators { get; set; }
 
-    public static bool IsCoreFor(Tensor tensor) => tensor.device_type == DeviceType.CPU && !IsForcedToOperators;
+    /// <summary>Whether the core takes a tensor. Where there are no tokens, its spans could not be made, and torch's operators do nothing.</summary>
+    public static bool IsCoreFor(Tensor tensor)
+        => tensor.device_type == DeviceType.CPU && !IsForcedToOperators && tensor.numel() > 0;
 
     /// <summary>Double hidden states are for torch: the core's products are of floats.</summary>
     public static bool IsCoreForHead(Tensor hidden) => IsCoreFor(hidden) && hidden.dtype != torch.ScalarType.Float64;

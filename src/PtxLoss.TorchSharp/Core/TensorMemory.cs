@@ -7,13 +7,13 @@ namespace PtxLosses.Torch;
 internal static unsafe class TensorMemory
 {
     /// <summary>The elements of a tensor.</summary>
-    /// <param name="tensor">The tensor, in the memory of the CPU, its elements of type T.</param>
+    /// <param name="tensor">The tensor, in the memory of the CPU, its elements of type T, of which there are some.</param>
     /// <param name="dimensions">How many dimensions there are at least: leading ones of length 1 are added.</param>
     public static ReadOnlyTensorSpan<T> Read<T>(Tensor tensor, int dimensions)
         where T : unmanaged
     {
         Layout layout = LayoutOf(tensor, dimensions);
-        return layout.Extent == 0 ? Empty<T>(layout) : new((T*)Start(tensor), layout.Extent, layout.Lengths, layout.Strides);
+        return new((T*)Start(tensor), layout.Extent, layout.Lengths, layout.Strides);
     }
 
     /// <inheritdoc cref="Read"/>
@@ -21,7 +21,7 @@ internal static unsafe class TensorMemory
         where T : unmanaged
     {
         Layout layout = LayoutOf(tensor, dimensions);
-        return layout.Extent == 0 ? new([], layout.Lengths, []) : new((T*)Start(tensor), layout.Extent, layout.Lengths, layout.Strides);
+        return new((T*)Start(tensor), layout.Extent, layout.Lengths, layout.Strides);
     }
 
     /// <summary>The elements of a contiguous tensor as rows of its last dimension.</summary>
@@ -29,7 +29,7 @@ internal static unsafe class TensorMemory
         where T : unmanaged
     {
         nint count = (nint)tensor.numel(), columns = (nint)tensor.LastLength();
-        return count == 0 ? new([], [0, columns], []) : new((T*)Start(tensor), count, [count / columns, columns], []);
+        return new((T*)Start(tensor), count, [count / columns, columns], []);
     }
 
     /// <summary>The elements of a contiguous tensor in their order.</summary>
@@ -62,8 +62,6 @@ internal static unsafe class TensorMemory
         }
     }
 
-    private static ReadOnlyTensorSpan<T> Empty<T>(Layout layout) => new([], layout.Lengths, []);
-
     private static Layout LayoutOf(Tensor tensor, int dimensions)
     {
         long[] shape = tensor.Lengths(), strides = tensor.Strides();
@@ -74,7 +72,7 @@ internal static unsafe class TensorMemory
         {
             lengths[i] = i < added ? 1 : (nint)shape[i - added];
             steps[i] = lengths[i] <= 1 ? 0 : (nint)strides[i - added]; // of one element torch allows any stride
-            extent = lengths[i] == 0 || extent == 0 ? 0 : extent + ((lengths[i] - 1) * steps[i]);
+            extent += (lengths[i] - 1) * steps[i];
         }
 
         return new(lengths, steps, extent);
