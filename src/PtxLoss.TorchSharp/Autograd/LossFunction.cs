@@ -20,43 +20,37 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
 
     /// <summary>Makes a loss differentiable.</summary>
     /// <param name="value">The loss, a scalar.</param>
-    /// <param name="inputs">What it is differentiated by.</param>
+    /// <param name="variables">What it is differentiated by, which belong to the loss from now on.</param>
     /// <param name="gradients">Its gradients, one for each, which belong to the loss from now on.</param>
     /// <param name="inplace">Whether they stand where the inputs were.</param>
     /// <returns>The loss.</returns>
-    public static Tensor Attach(Tensor value, ReadOnlySpan<Tensor> inputs, Tensor[] gradients, bool inplace = false)
+    public static Tensor Attach(Tensor value, Tensor[] variables, Tensor[] gradients, bool inplace = false)
     {
         // The saved gradient is given away in the backward pass. A second one must not pass: it multiplies by this 1, which the
         // first changes, and torch refuses to go on with what has changed.
         using Tensor one = torch.ones([], value.dtype, value.device);
-        object[] arguments = new object[inputs.Length + 1];
-        arguments[0] = new Saved(value, one, gradients, inplace);
-        for (int i = 0; i < inputs.Length; i++)
-        {
-            // Torch takes a gradient as it is only from one that holds it alone, and the handle that is returned below holds it
-            // too. A view's gradient is a view of it, which nobody else holds: so it is not copied where it is to stay.
-            arguments[i + 1] = inputs[i].view_as(inputs[i]);
-        }
-
         try
         {
-            using Tensor loss = apply(arguments);
+            using Tensor loss = apply([new Saved(value, one, gradients, inplace), .. variables]);
             return loss.mul(one);
         }
         finally
         {
             value.Dispose();
-            foreach (object argument in arguments)
+            for (int i = 0; i < gradients.Length; i++)
             {
-                (argument as Tensor)?.Dispose();
-            }
-
-            foreach (Tensor gradient in gradients)
-            {
-                gradient.Dispose();
+                variables[i].Dispose();
+                gradients[i].Dispose();
             }
         }
     }
+
+    /// <summary>What a function differentiates by in place of a tensor: a view of it.</summary>
+    /// <remarks>
+    /// Torch keeps a gradient as it is only where nobody else holds it, and copies it else. The handle that a backward pass returns
+    /// holds it too; but what passes through a view is a view of it, held by nobody.
+    /// </remarks>
+    public static Tensor Variable(Tensor tensor) => tensor.view_as(tensor);
 
     public override Tensor forward(torch.autograd.AutogradContext ctx, params object[] vars)
     {

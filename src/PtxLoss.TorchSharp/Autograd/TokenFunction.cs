@@ -12,8 +12,8 @@ internal interface ITokenCall
     /// <param name="wanted">Which of their gradients are wanted.</param>
     /// <param name="values">What the forward pass found.</param>
     /// <param name="gradients">∂L/∂ of that.</param>
-    /// <returns>A gradient for each tensor, or <see langword="null"/>.</returns>
-    Tensor?[] Backward(IReadOnlyList<Tensor> inputs, bool[] wanted, TokenValues values, TokenGradients gradients);
+    /// <returns>The gradients that are wanted, in the order of the tensors.</returns>
+    Tensor[] Backward(IReadOnlyList<Tensor> inputs, bool[] wanted, TokenValues values, TokenGradients gradients);
 }
 
 /// <summary>Log-probabilities and entropies: the work of the gradients is done in the backward pass, where two are known per token.</summary>
@@ -48,8 +48,7 @@ internal sealed class TokenFunction : torch.autograd.MultiTensorFunction<TokenFu
             using (logProbabilities)
             using (entropy)
             {
-                // Views, so that torch may keep the gradient that they get without a copy.
-                views = [.. variables.OfType<Tensor>().Select(variable => variable.view_as(variable))];
+                views = [.. variables.OfType<Tensor>().Select(LossFunction.Variable)];
                 List<Tensor> results = apply([new State(call, inputs, wanted, values, [logProbabilities, entropy]), .. views]);
                 return (results[0], results[1]);
             }
@@ -90,8 +89,8 @@ internal sealed class TokenFunction : torch.autograd.MultiTensorFunction<TokenFu
             using var noGrad = torch.no_grad();
             inputs = ctx.get_saved_variables();
             var gradients = new TokenGradients(ToArray(grad_outputs[0], -1), ToArray(grad_outputs[1], 1));
-            Tensor?[] results = state.Call.Backward(inputs, state.Wanted, state.Values, gradients);
-            return [null, .. results.Where((_, i) => state.Wanted[i]).Select(gradient => Returned.Keep(gradient!))];
+            Tensor[] results = state.Call.Backward(inputs, state.Wanted, state.Values, gradients);
+            return [null, .. results.Select(Returned.Keep)];
         }
         catch (Exception)
         {

@@ -43,7 +43,8 @@ internal readonly record struct Head(Tensor Hidden, Tensor Weight, Tensor? Bias,
 /// <param name="Bias">That of the bias, as of the weight.</param>
 internal readonly record struct HeadGradients(Tensor? Hidden, Tensor? Weight, Tensor? Bias) : IDisposable
 {
-    public Tensor?[] All => [Hidden, Weight, Bias];
+    /// <summary>Those that are wanted.</summary>
+    public Tensor[] Wanted => [.. new[] { Hidden, Weight, Bias }.OfType<Tensor>()];
 
     public bool AreWanted => Hidden is not null || Weight is not null || Bias is not null;
 

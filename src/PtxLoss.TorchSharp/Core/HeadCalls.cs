@@ -39,7 +39,8 @@ internal static class HeadCalls
         }
 
         Tensor term = Scalars.Of(result.PtxTerm, ElementTypes.OfLosses(hidden.dtype), hidden.device);
-        return !gradients.AreWanted ? term : LossFunction.Attach(term, [.. variables.OfType<Tensor>()], [.. gradients.All.OfType<Tensor>()]);
+        return !gradients.AreWanted ? term
+            : LossFunction.Attach(term, [.. variables.OfType<Tensor>().Select(LossFunction.Variable)], gradients.Wanted);
     }
 
     /// <summary>The log-probabilities and entropies, differentiable by hidden states, weight and bias.</summary>
@@ -101,7 +102,7 @@ internal static class HeadCalls
             return values;
         }
 
-        public Tensor?[] Backward(IReadOnlyList<Tensor> inputs, bool[] wanted, TokenValues values, TokenGradients gradients)
+        public Tensor[] Backward(IReadOnlyList<Tensor> inputs, bool[] wanted, TokenValues values, TokenGradients gradients)
         {
             Head head = HeadOf(inputs);
             HeadGradients results = HeadGradients.For(head, wanted[0], wanted[1], wanted.Length > 2 && wanted[2]);
@@ -115,7 +116,7 @@ internal static class HeadCalls
                 OperatorCalls.TokensBackward(new HeadLogits(head, results), Targets, values, gradients);
             }
 
-            return results.All;
+            return results.Wanted;
         }
 
         private Head HeadOf(IReadOnlyList<Tensor> inputs) => new(inputs[0], inputs[1], inputs.Count > 2 ? inputs[2] : null, HiddenShape);

@@ -35,6 +35,9 @@ internal static class LogitCalls
 
         var checkedTargets = new Targets(targets, ArgumentNames.Targets, token_weights, logits.LastLength(), options);
         using Tensor dense = logits.DetachedWithDenseRows();
+
+        // Where torch does not allow a change in place, as in one of several views of the same, it says so here, before there is one.
+        using Tensor? variable = wantsGradient ? LossFunction.Variable(logits) : null;
         Tensor? gradient = !wantsGradient ? null : inplace ? logits.detach() : FreshMemory.Empty(logits.Lengths(), logits.dtype, logits.device);
         try
         {
@@ -47,7 +50,7 @@ internal static class LogitCalls
         }
 
         Tensor term = Scalars.Of(result.PtxTerm, ElementTypes.OfLosses(logits.dtype), logits.device);
-        return gradient is null ? term : LossFunction.Attach(term, [logits], [gradient], inplace);
+        return gradient is null ? term : LossFunction.Attach(term, [variable!], [gradient], inplace);
     }
 
     /// <summary>The log-probabilities and entropies, differentiable by the logits.</summary>
@@ -97,7 +100,7 @@ internal static class LogitCalls
             return values;
         }
 
-        public Tensor?[] Backward(IReadOnlyList<Tensor> inputs, bool[] wanted, TokenValues values, TokenGradients gradients)
+        public Tensor[] Backward(IReadOnlyList<Tensor> inputs, bool[] wanted, TokenValues values, TokenGradients gradients)
         {
             Tensor logits = inputs[0], gradient = FreshMemory.Empty(logits.Lengths(), logits.dtype, logits.device);
             if (IsCore)

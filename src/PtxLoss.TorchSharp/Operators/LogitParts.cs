@@ -97,6 +97,6 @@ internal sealed class HeadLogits : LogitParts
         }
 
         _gradients.Weight?.add_(rows.t().mm(_head.Hidden.narrow(0, start, gradient.size(0))));
-        _gradients.Bias?.add_(gradient.sum(0));
+        _gradients.Bias?.add_(gradient.sum(dim: 0));
     }
 }

@@ -48,11 +48,11 @@ internal sealed class TokenRows
         {
             double smoothing = _options.LabelSmoothing;
             return smoothing == 0 ? Surprisal
-                : ((1 - smoothing) * Surprisal) + (smoothing * (LogSumExp - (Z.masked_fill(_isInVocabulary.logical_not(), 0).sum(1) / Size)));
+                : ((1 - smoothing) * Surprisal) + (smoothing * (LogSumExp - (Z.masked_fill(_isInVocabulary.logical_not(), 0).sum(dim: 1) / Size)));
         }
     }
 
-    public Tensor Entropy => (LogProbabilities.exp() * LogProbabilities).masked_fill(_isInVocabulary.logical_not(), 0).sum(1).neg();
+    public Tensor Entropy => (LogProbabilities.exp() * LogProbabilities).masked_fill(_isInVocabulary.logical_not(), 0).sum(dim: 1).neg();
 
     /// <summary>1 where the largest logit is the target's, the lowest id on a tie, else 0.</summary>
     public Tensor IsCorrect => (Z.argmax(1) == _ids.squeeze(1)).to_type(Z.dtype);
