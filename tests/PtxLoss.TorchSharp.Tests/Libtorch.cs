@@ -20,7 +20,7 @@ internal static class Libtorch
         {
             OlderLinux.Prepare();
             torch.InitializeDeviceType(DeviceType.CPU);
-            torch.set_num_threads(Math.Min(2, Environment.ProcessorCount));
+            torch.set_num_threads(1); // what is computed is small, and waiting threads would keep cores from others
         }
         catch (Exception e)
         {

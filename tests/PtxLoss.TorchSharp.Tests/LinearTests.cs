@@ -144,16 +144,10 @@ public class LinearTests : TorchTest
         Tensor hidden = Normal(torch.float32, 2, 64), weight = Normal(torch.float32, 65_536, 64).requires_grad_();
         Tensor loss = ptx.linear_cross_entropy(hidden, weight, Ids(65_536, 2));
         loss.backward();
-        long before = ResidentBytes();
+        long before = ProcessMemory.Resident();
         loss.Dispose();
         Returned.DisposeEarlier();
 
-        (before - ResidentBytes()).Should().BeLessThan(8 << 20);
-
-        static long ResidentBytes()
-        {
-            using var process = System.Diagnostics.Process.GetCurrentProcess();
-            return process.WorkingSet64;
-        }
+        (before - ProcessMemory.Resident()).Should().BeLessThan(8 << 20);
     }
 }
