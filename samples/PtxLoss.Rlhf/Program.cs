@@ -48,19 +48,13 @@ internal static class Program
     private static readonly Option<string?> _out = CommandOptions.Text(
         "--out", "DIR", $"Directory for {RunCommand.ChartFile} and {RunCommand.TableFile}; without it, no file is written.");
 
-    private static readonly Option<bool> _unfused = new("--unfused")
-    {
-        Description = "Hold the logits of pretraining text in memory, instead of going from hidden states straight to the loss. "
-            + "The losses are the same but for rounding.",
-    };
-
     private static int Main(string[] args)
     {
         var root = new RootCommand(
             "Pretrains a small language model, fine-tunes it with PPO towards a reward that pulls it away from its text, "
             + "once per γ, and shows what it forgets: PPO-ptx with PtxLoss.")
         {
-            _corpus, _gamma, _steps, _pretrainSteps, _seed, _seeds, _unfused, _out,
+            _corpus, _gamma, _steps, _pretrainSteps, _seed, _seeds, _out,
         };
         root.SetAction(parsed => RunCommand.Execute(Settings(parsed), parsed.GetValue(_out)));
         ParseResult parsed = root.Parse(args);
@@ -82,8 +76,7 @@ internal static class Program
             parsed.GetValue(_pretrainSteps),
             parsed.GetValue(_steps),
             [.. (parsed.GetResult(_gamma) is null ? _defaultGammas : parsed.GetValue(_gamma)!).Distinct()],
-            [.. Enumerable.Range(0, parsed.GetValue(_seeds)).Select(index => unchecked(first + index))],
-            parsed.GetValue(_unfused));
+            [.. Enumerable.Range(0, parsed.GetValue(_seeds)).Select(index => unchecked(first + index))]);
     }
 
     private static double[]? ParseGammas(ArgumentResult argument)

@@ -108,8 +108,7 @@ internal sealed class Report
         ExperimentSettings settings = _result.Settings;
         string corpus = settings.CorpusFile is null ? "" : "--corpus FILE ";
         return $"{corpus}--pretrain-steps {settings.PretrainSteps} --steps {settings.Steps} "
-            + $"--gamma {string.Join(',', settings.Gammas)} --seed {settings.Seeds[0]} --seeds {settings.Seeds.Count}"
-            + (settings.Unfused ? " --unfused" : "");
+            + $"--gamma {string.Join(',', settings.Gammas)} --seed {settings.Seeds[0]} --seeds {settings.Seeds.Count}";
     }
 
     private static string Spread(PolicyRun[] runs, Func<PolicyRun, double> value, string format)

@@ -7,9 +7,8 @@ namespace PtxLosses.Samples.Rlhf;
 /// <param name="Steps">RL steps of each fine-tuning.</param>
 /// <param name="Gammas">The PTX coefficients to compare.</param>
 /// <param name="Seeds">One pretraining and one comparison for each.</param>
-/// <param name="Unfused">Whether the logits of pretraining text are held in memory.</param>
 internal sealed record ExperimentSettings(
-    string? CorpusFile, int PretrainSteps, int Steps, IReadOnlyList<double> Gammas, IReadOnlyList<int> Seeds, bool Unfused);
+    string? CorpusFile, int PretrainSteps, int Steps, IReadOnlyList<double> Gammas, IReadOnlyList<int> Seeds);
 
 /// <summary>Pretrains one model per seed and fine-tunes a copy of it per γ, all with the same random numbers.</summary>
 internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay progress, CancellationToken stop)
@@ -29,8 +28,8 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
         var training = new TokenizedText(corpus.Training, tokenizer, shape.Context);
         var heldOut = new TokenizedText(corpus.HeldOut, tokenizer, shape.Context);
         var reward = new AlliterationReward(tokenizer, corpus.Training);
-        IPtxReader reader = CreateReader(shape);
-        var sampler = Rollout.CreateModel(shape, SamplerBatch);
+        var reader = new PtxReader(new Transformer(shape, ReaderBatch, shape.Context));
+        var sampler = Rollout.CreateTransformer(shape, SamplerBatch);
         var prompts = new PromptSource(training, tokenizer.EndOfDocument);
         var evaluation = new Evaluation(
             reader, sampler, heldOut, new PromptSource(heldOut, tokenizer.EndOfDocument), reward, tokenizer);
@@ -64,16 +63,10 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
         return result;
     }
 
-    private IPtxReader CreateReader(ModelShape shape)
-    {
-        var transformer = new Transformer(shape, ReaderBatch, shape.Context);
-        return settings.Unfused ? new LogitReader(new LogitModel(transformer, shape.Vocabulary)) : new FusedReader(transformer);
-    }
-
     /// <summary>Independent random numbers for each purpose of a seed.</summary>
     private static int StreamSeed(int seed, int stream) => unchecked((seed * 1_000_003) + stream);
 
-    private (Parameters Policy, int Steps) Pretrain(int seed, ModelShape shape, IPtxReader reader, TokenizedText training)
+    private (Parameters Policy, int Steps) Pretrain(int seed, ModelShape shape, PtxReader reader, TokenizedText training)
     {
         IProgressStage stage = progress.Begin($"seed {seed} pretrain", settings.PretrainSteps);
         var parameters = new Parameters(shape);

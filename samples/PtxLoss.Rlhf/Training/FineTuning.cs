@@ -6,15 +6,14 @@ internal sealed class FineTuning
     private const double LearningRate = 1.5e-3;
     private const int UpdatesPerRollout = 2;
 
-    private readonly LogitModel _sampler;
-    private readonly IPtxReader _reader;
+    private readonly Transformer _sampler;
+    private readonly PtxReader _reader;
     private readonly TokenizedText _text;
     private readonly PromptSource _prompts;
     private readonly AlliterationReward _reward;
     private readonly Random _random;
     private readonly double _gamma;
     private readonly PpoLoss _ppo;
-    private readonly Matrix _policyGradient;
     private readonly Parameters _gradient;
     private readonly Adam _optimizer;
     private readonly int[] _tokens;
@@ -29,8 +28,8 @@ internal sealed class FineTuning
     /// <param name="gamma">The coefficient of the PTX term.</param>
     /// <param name="seed">Decides prompts, samples and batches.</param>
     public FineTuning(
-        LogitModel sampler,
-        IPtxReader reader,
+        Transformer sampler,
+        PtxReader reader,
         TokenizedText text,
         PromptSource prompts,
         AlliterationReward reward,
@@ -41,8 +40,7 @@ internal sealed class FineTuning
         (_sampler, _reader, _text, _prompts, _reward, _gamma) = (sampler, reader, text, prompts, reward, gamma);
         Policy = policy;
         _random = new Random(seed);
-        _ppo = new PpoLoss(sampler.Logits.Rows);
-        _policyGradient = new Matrix(sampler.Logits.Rows, policy.Shape.Vocabulary);
+        _ppo = new PpoLoss(sampler);
         _gradient = new Parameters(policy.Shape);
         _optimizer = new Adam(policy.Values.Length);
         _tokens = new int[reader.Rows];
@@ -59,10 +57,7 @@ internal sealed class FineTuning
         StepReport report = default;
         for (int update = 0; update < UpdatesPerRollout; update++)
         {
-            _sampler.Forward(Policy, rollout.Tokens);
-            (double rlLoss, double entropy) = _ppo.ComputeWithGradient(_sampler.Logits, rollout, advantages, _policyGradient);
-            _sampler.Backward(Policy, _policyGradient, _gradient);
-
+            (double rlLoss, double entropy) = _ppo.ComputeWithGradient(Policy, rollout, advantages, _gradient);
             _text.Sample(_random, _reader.Batch, _tokens, _targets);
             PtxLossResult loss = _reader.ComputeWithGradient(rlLoss, Policy, _tokens, _targets, _gamma, _gradient);
 
