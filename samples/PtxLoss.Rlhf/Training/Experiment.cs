@@ -6,11 +6,27 @@ namespace PtxLosses.Samples.Rlhf;
 /// <param name="PretrainSteps">Batches of pretraining.</param>
 /// <param name="Steps">RL steps of each fine-tuning.</param>
 /// <param name="Gammas">The PTX coefficients to compare.</param>
+/// <param name="Targets">The targets to compare at each of them.</param>
+/// <param name="TopK">How many tokens the teacher of soft targets names.</param>
 /// <param name="Seeds">One pretraining and one comparison for each.</param>
 internal sealed record ExperimentSettings(
-    string? CorpusFile, int PretrainSteps, int Steps, IReadOnlyList<double> Gammas, IReadOnlyList<int> Seeds);
+    string? CorpusFile,
+    int PretrainSteps,
+    int Steps,
+    IReadOnlyList<double> Gammas,
+    IReadOnlyList<PtxTargets> Targets,
+    int TopK,
+    IReadOnlyList<int> Seeds)
+{
+    /// <summary>Where γ is 0 there is nothing to compare.</summary>
+    public IReadOnlyList<PtxTerm> Terms { get; } =
+    [
+        .. Gammas.SelectMany(gamma => Targets.Select(targets => new PtxTerm(gamma, gamma == 0 ? PtxTargets.Hard : targets)))
+            .Distinct(),
+    ];
+}
 
-/// <summary>Pretrains one model per seed and fine-tunes a copy of it per γ, all with the same random numbers.</summary>
+/// <summary>Pretrains one model per seed and fine-tunes a copy of it per PTX term, all with the same random numbers.</summary>
 internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay progress, CancellationToken stop)
 {
     private const int VocabularySize = 3072;
@@ -28,7 +44,8 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
         var training = new TokenizedText(corpus.Training, tokenizer, shape.Context);
         var heldOut = new TokenizedText(corpus.HeldOut, tokenizer, shape.Context);
         var reward = new AlliterationReward(tokenizer, corpus.Training);
-        var reader = new PtxReader(new Transformer(shape, ReaderBatch, shape.Context));
+        var textTransformer = new Transformer(shape, ReaderBatch, shape.Context);
+        var reader = new PtxReader(textTransformer);
         var sampler = Rollout.CreateTransformer(shape, SamplerBatch);
         var prompts = new PromptSource(training, tokenizer.EndOfDocument);
         var evaluation = new Evaluation(
@@ -45,12 +62,21 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
             result.ParameterCount = pretrained.Values.Length;
             result.PretrainSteps = Math.Max(result.PretrainSteps, pretrainSteps);
             (Measurement before, IReadOnlyList<TextSample> samples) = evaluation.Measure(pretrained, step: 0);
-            result.Pretrained.Add(new PolicyRun(seed, Gamma: null, [before], samples));
-            foreach (double gamma in settings.Gammas.TakeWhile(_ => !stop.IsCancellationRequested))
+            result.Pretrained.Add(new PolicyRun(seed, Term: null, [before], samples));
+            var teacher = new Lazy<Teacher>(() => new Teacher(textTransformer, pretrained, settings.TopK));
+            foreach (PtxTerm term in settings.Terms.TakeWhile(_ => !stop.IsCancellationRequested))
             {
                 var fineTuning = new FineTuning(
-                    sampler, reader, training, prompts, reward, pretrained.Clone(), gamma, StreamSeed(seed, 2));
-                result.FineTuned.Add(FineTune(fineTuning, seed, gamma, before, evaluation));
+                    sampler,
+                    reader,
+                    training,
+                    prompts,
+                    reward,
+                    pretrained.Clone(),
+                    term.Gamma,
+                    term.Targets == PtxTargets.Soft ? teacher.Value : null,
+                    StreamSeed(seed, 2));
+                result.FineTuned.Add(FineTune(fineTuning, seed, term, before, evaluation));
             }
 
             if (stop.IsCancellationRequested)
@@ -83,9 +109,9 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
         return (parameters, steps);
     }
 
-    private PolicyRun FineTune(FineTuning fineTuning, int seed, double gamma, Measurement before, Evaluation evaluation)
+    private PolicyRun FineTune(FineTuning fineTuning, int seed, PtxTerm term, Measurement before, Evaluation evaluation)
     {
-        IProgressStage stage = progress.Begin($"seed {seed} γ = {gamma}", settings.Steps);
+        IProgressStage stage = progress.Begin($"seed {seed} {term.Name}", settings.Steps);
         int interval = Math.Max(1, settings.Steps / PointsPerCurve);
         List<Measurement> curve = [before];
         IReadOnlyList<TextSample> samples = [];
@@ -110,6 +136,6 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
             }
         }
 
-        return new PolicyRun(seed, gamma, curve, samples);
+        return new PolicyRun(seed, term, curve, samples);
     }
 }

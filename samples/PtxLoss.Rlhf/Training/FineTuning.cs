@@ -13,11 +13,13 @@ internal sealed class FineTuning
     private readonly AlliterationReward _reward;
     private readonly Random _random;
     private readonly double _gamma;
+    private readonly Teacher? _teacher;
     private readonly PpoLoss _ppo;
     private readonly Parameters _gradient;
     private readonly Adam _optimizer;
     private readonly int[] _tokens;
     private readonly int[] _targets;
+    private int _update;
 
     /// <param name="sampler">Runs the policy over rollouts.</param>
     /// <param name="reader">Runs the policy over pretraining text.</param>
@@ -26,6 +28,7 @@ internal sealed class FineTuning
     /// <param name="reward">What the policy is trained towards.</param>
     /// <param name="policy">The weights to train, in place.</param>
     /// <param name="gamma">The coefficient of the PTX term.</param>
+    /// <param name="teacher">What gives the PTX term its targets; null for the text itself.</param>
     /// <param name="seed">Decides prompts, samples and batches.</param>
     public FineTuning(
         Transformer sampler,
@@ -35,10 +38,11 @@ internal sealed class FineTuning
         AlliterationReward reward,
         Parameters policy,
         double gamma,
+        Teacher? teacher,
         int seed)
     {
-        (_sampler, _reader, _text, _prompts, _reward, _gamma) = (sampler, reader, text, prompts, reward, gamma);
-        Policy = policy;
+        (_sampler, _reader, _text, _prompts, _reward) = (sampler, reader, text, prompts, reward);
+        (Policy, _gamma, _teacher) = (policy, gamma, teacher);
         _random = new Random(seed);
         _ppo = new PpoLoss(sampler);
         _gradient = new Parameters(policy.Shape);
@@ -58,8 +62,13 @@ internal sealed class FineTuning
         for (int update = 0; update < UpdatesPerRollout; update++)
         {
             (double rlLoss, double entropy) = _ppo.ComputeWithGradient(Policy, rollout, advantages, _gradient);
+
             _text.Sample(_random, _reader.Batch, _tokens, _targets);
-            PtxLossResult loss = _reader.ComputeWithGradient(rlLoss, Policy, _tokens, _targets, _gamma, _gradient);
+            PtxLossResult loss = _teacher is null
+                ? _reader.ComputeWithGradient(rlLoss, Policy, _tokens, _targets, _gamma, _gradient)
+                : _reader.ComputeWithGradient(
+                    rlLoss, Policy, _tokens, _teacher.Targets(_update, _tokens, _targets), _gamma, _gradient);
+            _update++;
 
             _optimizer.Step(Policy, _gradient, LearningRate);
             report = new StepReport(loss, rollout.MeanReward, entropy);

@@ -40,4 +40,21 @@ internal sealed class PtxReader(Transformer transformer)
         transformer.Backward(parameters, sum);
         return loss;
     }
+
+    /// <summary>The same for soft targets.</summary>
+    public PtxLossResult ComputeWithGradient(
+        double rlLoss, Parameters parameters, int[] tokens, SoftTargets<int> targets, double ptxCoefficient, Parameters sum)
+    {
+        transformer.Forward(parameters, tokens);
+        PtxLossResult loss = PtxLoss.ComputeFromHiddenWithGradient(
+            rlLoss,
+            transformer.Hidden.Tensor,
+            parameters.TokenEmbedding.Tensor,
+            targets,
+            ptxCoefficient,
+            TiedHead.Gradients(transformer, sum),
+            TiedHead.Accumulate);
+        transformer.Backward(parameters, sum);
+        return loss;
+    }
 }
