@@ -12,16 +12,19 @@ namespace PtxLosses;
 /// <para>Logits are row-major, <c>[tokens × vocabularySize]</c>, of type <see cref="float"/>, <see cref="double"/>,
 /// <see cref="Half"/> or <see cref="BFloat16"/>; targets are ids of any integer type, one per token. Both may be spans, or
 /// tensors with strides. All losses are in nats.</para>
+/// <para>From hidden states and the weight of a last layer, <c>ForwardFromHidden</c> and <c>BackwardFromHidden</c> do the same
+/// without the memory that all logits would take.</para>
 /// <para>Options that make one number of many losses have no meaning here and are refused:
 /// <see cref="PtxLossOptions.Reduction"/>, <see cref="PtxLossOptions.Denominator"/>,
-/// <see cref="PtxLossOptions.ZLossCoefficient"/>. So is <see cref="PtxLossOptions.ShiftTargets"/> for spans, which do not say
+/// <see cref="PtxLossOptions.ZLossCoefficient"/>, <see cref="PtxLossOptions.TargetWeighting"/>,
+/// <see cref="PtxLossOptions.Statistics"/>. So is <see cref="PtxLossOptions.ShiftTargets"/>, but for tensors: spans do not say
 /// where a sequence ends.</para>
 /// <para>With <see cref="PtxLossOptions.VocabularyStart"/> the logits are a shard of the vocabulary. Shards need to exchange
 /// their log-sum-exps only: with M the largest of them, the row's is <c>M + log Σ_shards exp(lse_shard − M)</c>, which is what
 /// <c>Backward</c> takes. The loss of a token follows where its target is. Smoothing is refused: it is a mean over the whole
 /// vocabulary.</para>
 /// </remarks>
-public static class CrossEntropy
+public static partial class CrossEntropy
 {
     /// <summary>Computes, in one pass over the logits, every output whose span is not empty.</summary>
     /// <typeparam name="TLogit">
@@ -51,7 +54,7 @@ public static class CrossEntropy
         PtxLossOptions? options = null)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => TokenCall.Forward(logits, targets, vocabularySize, outputs, options);
+        => SpanCall.Run<ForwardCall<TTarget>, TLogit, TTarget>(new(outputs), logits, targets, vocabularySize, options);
 
     /// <summary>Computes, in one pass over the logits of tensors, every output whose span is not empty.</summary>
     /// <typeparam name="TLogit">
@@ -79,7 +82,7 @@ public static class CrossEntropy
         PtxLossOptions? options = null)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => TokenCall.Forward(in logits, in targets, outputs, options);
+        => TensorCall.Run(new ForwardCall<TTarget>(outputs), in logits, in targets, options);
 
     /// <summary>
     /// The vector-Jacobian product of <c>Forward</c>: writes ∂L/∂logits from ∂L/∂ of the outputs. With the gradient gL of the
@@ -122,7 +125,8 @@ public static class CrossEntropy
         PtxLossOptions? options = null)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => TokenCall.Backward(logits, targets, vocabularySize, forward, gradients, logitsGradient, options);
+        => SpanCall.RunWithGradient<BackwardCall<TTarget>, TLogit, TTarget>(
+            new(forward, gradients), logits, targets, vocabularySize, logitsGradient, options);
 
     /// <summary>The vector-Jacobian product of <c>Forward</c> over tensors.</summary>
     /// <typeparam name="TLogit">
@@ -147,5 +151,5 @@ public static class CrossEntropy
         PtxLossOptions? options = null)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => TokenCall.Backward(in logits, in targets, forward, gradients, in logitsGradient, options);
+        => TensorCall.RunWithGradient(new BackwardCall<TTarget>(forward, gradients), in logits, in targets, in logitsGradient, options);
 }

@@ -1,6 +1,5 @@
 using System.Numerics;
 using System.Numerics.Tensors;
-using System.Runtime.CompilerServices;
 using PtxLosses.Calls;
 
 namespace PtxLosses;
@@ -48,8 +47,7 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => LossCall.Run(
-            rlLoss, in logits, in targets, ptxCoefficient, wantsGradient: false, logitsGradient: default, options, tokenWeights);
+        => TensorCall.Run(new LossCall<TTarget>(rlLoss, ptxCoefficient, tokenWeights), in logits, in targets, options);
 
     /// <inheritdoc cref="Compute{TLogit, TTarget}(double, in ReadOnlyTensorSpan{TLogit}, in ReadOnlyTensorSpan{TTarget}, double, PtxLossOptions, ReadOnlySpan{float})"/>
     public static PtxLossResult Compute<TLogit, TTarget>(
@@ -61,7 +59,7 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => Compute(rlLoss, Span(logits), Span(targets), ptxCoefficient, options, tokenWeights);
+        => Compute(rlLoss, TensorForms.Span(logits), TensorForms.Span(targets), ptxCoefficient, options, tokenWeights);
 
     /// <summary>
     /// Computes the loss over tensors and the gradient of the total with respect to the logits, in one pass over them.
@@ -112,8 +110,8 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => LossCall.Run(
-            rlLoss, in logits, in targets, ptxCoefficient, wantsGradient: true, in logitsGradient, options, tokenWeights);
+        => TensorCall.RunWithGradient(
+            new LossCall<TTarget>(rlLoss, ptxCoefficient, tokenWeights), in logits, in targets, in logitsGradient, options);
 
     /// <inheritdoc cref="ComputeWithGradient{TLogit, TTarget}(double, in ReadOnlyTensorSpan{TLogit}, in ReadOnlyTensorSpan{TTarget}, double, in TensorSpan{TLogit}, PtxLossOptions, ReadOnlySpan{float})"/>
     public static PtxLossResult ComputeWithGradient<TLogit, TTarget>(
@@ -126,7 +124,7 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => ComputeWithGradient(rlLoss, Span(logits), Span(targets), ptxCoefficient, WritableSpan(logitsGradient), options, tokenWeights);
+        => ComputeWithGradient(rlLoss, TensorForms.Span(logits), TensorForms.Span(targets), ptxCoefficient, TensorForms.WritableSpan(logitsGradient), options, tokenWeights);
 
     /// <inheritdoc cref="Denominator{TTarget}(ReadOnlySpan{TTarget}, PtxLossOptions, ReadOnlySpan{float})"/>
     /// <param name="targets">
@@ -138,23 +136,11 @@ public static partial class PtxLoss
     public static double Denominator<TTarget>(
         in ReadOnlyTensorSpan<TTarget> targets, PtxLossOptions? options = null, ReadOnlySpan<float> tokenWeights = default)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => LossCall.Denominator(in targets, options, tokenWeights);
+        => Denominators.Of(in targets, options, tokenWeights);
 
     /// <inheritdoc cref="Denominator{TTarget}(in ReadOnlyTensorSpan{TTarget}, PtxLossOptions, ReadOnlySpan{float})"/>
     public static double Denominator<TTarget>(
         Tensor<TTarget> targets, PtxLossOptions? options = null, ReadOnlySpan<float> tokenWeights = default)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => Denominator(Span(targets), options, tokenWeights);
-
-    private static ReadOnlyTensorSpan<T> Span<T>(Tensor<T> tensor, [CallerArgumentExpression(nameof(tensor))] string name = "")
-    {
-        ArgumentNullException.ThrowIfNull(tensor, name);
-        return tensor;
-    }
-
-    private static TensorSpan<T> WritableSpan<T>(Tensor<T> tensor, [CallerArgumentExpression(nameof(tensor))] string name = "")
-    {
-        ArgumentNullException.ThrowIfNull(tensor, name);
-        return tensor;
-    }
+        => Denominator(TensorForms.Span(targets), options, tokenWeights);
 }

@@ -56,8 +56,42 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => LossCall.Run(
-            rlLoss, logits, targets, vocabularySize, ptxCoefficient, wantsGradient: false, logitsGradient: default, options, tokenWeights);
+        => SpanCall.Run<LossCall<TTarget>, TLogit, TTarget>(
+            new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, options);
+
+    /// <summary>Computes the loss of soft targets: distributions of a teacher, as in distillation.</summary>
+    /// <typeparam name="TLogit">
+    /// <see cref="float"/>, <see cref="double"/>, <see cref="Half"/> or <see cref="BFloat16"/>.
+    /// </typeparam>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
+    /// <param name="rlLoss">The RL loss of the step, passed through as it is.</param>
+    /// <param name="logits">The logits of pretraining text, <c>[tokens × vocabularySize]</c>, row-major.</param>
+    /// <param name="targets">A distribution for each token: ids in <c>[0, vocabularySize)</c>, or ignored.</param>
+    /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
+    /// <param name="ptxCoefficient">γ, finite.</param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <param name="tokenWeights">How much each token counts, as for hard targets; one per token, or empty.</param>
+    /// <returns>
+    /// The total and its parts, of <c>Σ_j q_j · (lse − z[id_j])</c> in nats in place of each token's cross-entropy. Zero tokens,
+    /// or only ignored ones, give <paramref name="rlLoss"/> as the total.
+    /// </returns>
+    /// <exception cref="ArgumentException">
+    /// As for hard targets, or a probability is not finite or below 0, or an option is set that needs one target:
+    /// <see cref="PtxLossOptions.LabelSmoothing"/>, <see cref="PtxLossOptions.TargetWeighting"/>,
+    /// <see cref="LossStatistics.Accuracy"/>.
+    /// </exception>
+    public static PtxLossResult Compute<TLogit, TTarget>(
+        double rlLoss,
+        ReadOnlySpan<TLogit> logits,
+        SoftTargets<TTarget> targets,
+        int vocabularySize,
+        double ptxCoefficient,
+        PtxLossOptions? options = null,
+        ReadOnlySpan<float> tokenWeights = default)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+        => SpanCall.Run<LossCall<TTarget>, TLogit, TTarget>(
+            new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, options);
 
     /// <summary>Computes the loss and the gradient of the total with respect to the logits, in one pass over them.</summary>
     /// <typeparam name="TLogit">
@@ -101,8 +135,44 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => LossCall.Run(
-            rlLoss, logits, targets, vocabularySize, ptxCoefficient, wantsGradient: true, logitsGradient, options, tokenWeights);
+        => SpanCall.RunWithGradient<LossCall<TTarget>, TLogit, TTarget>(
+            new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, logitsGradient, options);
+
+    /// <summary>
+    /// Computes the loss of soft targets and the gradient of the total with respect to the logits, in one pass over them.
+    /// </summary>
+    /// <typeparam name="TLogit">
+    /// <see cref="float"/>, <see cref="double"/>, <see cref="Half"/> or <see cref="BFloat16"/>.
+    /// </typeparam>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
+    /// <param name="rlLoss">The RL loss of the step, passed through as it is.</param>
+    /// <param name="logits">The logits of pretraining text, <c>[tokens × vocabularySize]</c>, row-major.</param>
+    /// <param name="targets">A distribution for each token: ids in <c>[0, vocabularySize)</c>, or ignored.</param>
+    /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
+    /// <param name="ptxCoefficient">γ, finite.</param>
+    /// <param name="logitsGradient">
+    /// Receives <c>∂Total/∂logits</c>, without options <c>γ/N · (Σ_j q_j · softmax(x_t) − q)</c>; otherwise as for hard targets.
+    /// </param>
+    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
+    /// <param name="tokenWeights">How much each token counts, as for hard targets; one per token, or empty.</param>
+    /// <returns>As for <c>Compute</c>.</returns>
+    /// <exception cref="ArgumentException">
+    /// As for <c>Compute</c>, or the gradient's length is wrong or it overlaps a part of the logits. Nothing has been
+    /// written.
+    /// </exception>
+    public static PtxLossResult ComputeWithGradient<TLogit, TTarget>(
+        double rlLoss,
+        ReadOnlySpan<TLogit> logits,
+        SoftTargets<TTarget> targets,
+        int vocabularySize,
+        double ptxCoefficient,
+        Span<TLogit> logitsGradient,
+        PtxLossOptions? options = null,
+        ReadOnlySpan<float> tokenWeights = default)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+        => SpanCall.RunWithGradient<LossCall<TTarget>, TLogit, TTarget>(
+            new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, logitsGradient, options);
 
     /// <summary>
     /// What a mean divides by: the sum of the weights of the tokens that are not ignored, which is their number where they have
@@ -123,5 +193,22 @@ public static partial class PtxLoss
     public static double Denominator<TTarget>(
         ReadOnlySpan<TTarget> targets, PtxLossOptions? options = null, ReadOnlySpan<float> tokenWeights = default)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => LossCall.Denominator(targets, options, tokenWeights);
+        => Denominators.Of<TTarget>(targets, options, tokenWeights);
+
+    /// <summary>
+    /// What a mean over soft targets divides by: the sum of the weights of the tokens that are not ignored, whatever their
+    /// probabilities add up to.
+    /// </summary>
+    /// <param name="targets">The soft targets.</param>
+    /// <param name="options">
+    /// <see langword="null"/> for <see cref="PtxLossOptions.Default"/>; <see cref="PtxLossOptions.IgnoreIndex"/> applies.
+    /// </param>
+    /// <param name="tokenWeights">A weight per token, or empty.</param>
+    /// <typeparam name="TTarget">Any integer type.</typeparam>
+    /// <returns>Σ w over the tokens that have an id that is not <see cref="PtxLossOptions.IgnoreIndex"/>.</returns>
+    /// <exception cref="ArgumentException">As for hard targets, or a probability is not finite or below 0.</exception>
+    public static double Denominator<TTarget>(
+        SoftTargets<TTarget> targets, PtxLossOptions? options = null, ReadOnlySpan<float> tokenWeights = default)
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+        => Denominators.Of<TTarget>(targets, options, tokenWeights);
 }

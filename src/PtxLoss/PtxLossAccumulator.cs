@@ -1,3 +1,4 @@
+using PtxLosses.Batch;
 using PtxLosses.Calls;
 
 namespace PtxLosses;
@@ -12,7 +13,7 @@ namespace PtxLosses;
 /// those of one call if <see cref="PtxLossOptions.Denominator"/> is the weight of all the tokens.</para>
 /// <para>Everything added must agree in <see cref="PtxLossOptions.ZLossCoefficient"/>, <see cref="PtxLossOptions.Reduction"/> and
 /// <see cref="PtxLossOptions.Denominator"/>, for one number comes of it. What comes without tokens that count adds nothing and
-/// may have any. Sums are in double, in the order of the calls. One thread at a time may use an instance: give each its own, then
+/// may have any. A statistic is reported if it is known of all that was added. Sums are in double, in the order of the calls. One thread at a time may use an instance: give each its own, then
 /// <see cref="Merge"/>.</para>
 /// </remarks>
 public sealed class PtxLossAccumulator
@@ -24,16 +25,28 @@ public sealed class PtxLossAccumulator
     /// <summary>
     /// Σ w · loss in nats over the tokens that count, w being their weights or 1, with label smoothing and without the z-loss.
     /// </summary>
-    public double LossSum => _totals.CrossEntropy;
+    public double LossSum => _totals.Sums.CrossEntropy;
 
     /// <summary>Σ w over the tokens that count: their number, if they have no weights. What a mean divides by.</summary>
     public double WeightSum => _totals.Weight;
 
     /// <summary>Σ w · lse² in nats² over the tokens that count; 0 without a z-loss.</summary>
-    public double ZLossSum => _totals.ZLoss;
+    public double ZLossSum => _totals.Sums.ZLoss;
 
     /// <summary>How many tokens counted, those of weight 0 included.</summary>
     public long TokenCount => _totals.TokenCount;
+
+    /// <summary>
+    /// Σ w over the tokens that count whose largest logit is that of the target, as far as
+    /// <see cref="PtxLossOptions.Statistics"/> asked for the accuracy.
+    /// </summary>
+    public double CorrectSum => _totals.Sums.Correct;
+
+    /// <summary>
+    /// Σ w · H in nats over the tokens that count, with H the entropy, as far as <see cref="PtxLossOptions.Statistics"/> asked for
+    /// it.
+    /// </summary>
+    public double EntropySum => _totals.Sums.Entropy;
 
     /// <summary>Adds the losses of any call that returned them: with a gradient, over tensors, or from hidden states.</summary>
     /// <param name="result">The result; its RL loss and γ are of no account.</param>
@@ -54,16 +67,28 @@ public sealed class PtxLossAccumulator
     /// </param>
     /// <param name="zLossSum">Σ w · lse²: <see cref="ZLossSum"/>; not negative, and 0 without a z-loss.</param>
     /// <param name="tokenCount">How many tokens they are, for <see cref="PtxLossResult.TokenCount"/>; at least 0.</param>
+    /// <param name="correctSum">
+    /// Σ w over those whose largest logit is that of the target: <see cref="CorrectSum"/>; from 0 to <paramref name="weightSum"/>.
+    /// </param>
+    /// <param name="entropySum">Σ w · H: <see cref="EntropySum"/>; at least 0.</param>
     /// <param name="options">
     /// The options of all that was added up, of which <see cref="PtxLossOptions.ZLossCoefficient"/>,
     /// <see cref="PtxLossOptions.Reduction"/> and <see cref="PtxLossOptions.Denominator"/> apply; <see langword="null"/> for
-    /// <see cref="PtxLossOptions.Default"/>.
+    /// <see cref="PtxLossOptions.Default"/>. A statistic is known of these tokens if <see cref="PtxLossOptions.Statistics"/> names
+    /// it or its sum is not 0.
     /// </param>
     /// <exception cref="ArgumentException">
     /// A number or an option is out of range, there is a loss but no weight, or the options disagree with those of what was added
     /// before. Nothing has been added.
     /// </exception>
-    public void Add(double lossSum, double weightSum, double zLossSum = 0, long tokenCount = 0, PtxLossOptions? options = null)
+    public void Add(
+        double lossSum,
+        double weightSum,
+        double zLossSum = 0,
+        long tokenCount = 0,
+        double correctSum = 0,
+        double entropySum = 0,
+        PtxLossOptions? options = null)
     {
         options ??= PtxLossOptions.Default;
         OptionChecks.CheckRanges(options);
@@ -74,7 +99,16 @@ public sealed class PtxLossAccumulator
         Check(weightSum > 0 || lossSum == 0, lossSum, nameof(lossSum), "0 where weightSum is 0");
         Check(weightSum > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where weightSum is 0");
         Check(options.ZLossCoefficient > 0 || zLossSum == 0, zLossSum, nameof(zLossSum), "0 where options.ZLossCoefficient is 0");
-        Add(new(lossSum, zLossSum, weightSum, tokenCount), options.ZLossCoefficient, new Normalizer(options), nameof(options));
+        CheckStatistic(correctSum, weightSum, most: weightSum * (1 + 1e-9), nameof(correctSum), "from 0 to weightSum");
+        CheckStatistic(entropySum, weightSum, most: double.PositiveInfinity, nameof(entropySum), "at least 0");
+
+        // A weighting is in the sum, and how much there is of it is not known.
+        double surprisal = options.TargetWeighting == TargetWeighting.Uniform ? lossSum : double.NaN;
+        LossStatistics known = options.Statistics
+            | (correctSum == 0 ? LossStatistics.None : LossStatistics.Accuracy)
+            | (entropySum == 0 ? LossStatistics.None : LossStatistics.Entropy);
+        var sums = new TokenLosses(lossSum, zLossSum, surprisal, correctSum, entropySum);
+        Add(new(sums, weightSum, tokenCount, known), options.ZLossCoefficient, new Normalizer(options), nameof(options));
     }
 
     /// <summary>
@@ -106,7 +140,7 @@ public sealed class PtxLossAccumulator
     /// <exception cref="ArgumentOutOfRangeException">γ is not finite.</exception>
     public PtxLossResult ToResult(double rlLoss, double ptxCoefficient)
     {
-        LossCall.CheckCoefficient(ptxCoefficient);
+        OptionChecks.CheckCoefficient(ptxCoefficient);
         return new PtxLossResult(rlLoss, ptxCoefficient, _totals, _normalizer.GetValueOrDefault(), _zLossCoefficient ?? 0);
     }
 
@@ -116,8 +150,9 @@ public sealed class PtxLossAccumulator
     /// <param name="name">The parameter at fault if it does not agree with what was added before.</param>
     private void Add(LossTotals sums, double zLossCoefficient, Normalizer normalizer, string name)
     {
-        if (sums is { TokenCount: 0, Weight: 0 })
+        if (sums.AreEmpty)
         {
+            _totals += sums;
             return;
         }
 
@@ -131,6 +166,12 @@ public sealed class PtxLossAccumulator
         LossTotals totals = _totals + sums;
         new BatchCount(totals.TokenCount, totals.Weight).CheckDivisor(normalizer, name);
         (_totals, _zLossCoefficient, _normalizer) = (totals, zLossCoefficient, normalizer);
+    }
+
+    private static void CheckStatistic(double sum, double weightSum, double most, string name, string range)
+    {
+        Check(!(sum < 0) && !(sum > most), sum, name, range);
+        Check(weightSum > 0 || sum == 0, sum, name, "0 where weightSum is 0");
     }
 
     private static void CheckSame<T>(T before, T added, string option, string name)

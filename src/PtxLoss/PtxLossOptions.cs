@@ -77,9 +77,23 @@ public sealed record PtxLossOptions
     public double LogitSoftCap { get; init; }
 
     /// <summary>
+    /// A factor for each token's losses and gradient that depends on the probability of its target; <c>D</c>, what a mean divides
+    /// by, does not contain it, and where it is 0 the token adds nothing. Refused by <see cref="CrossEntropy"/> and for soft
+    /// targets. Default <see cref="TargetWeighting.Uniform"/>: none.
+    /// </summary>
+    public TargetWeighting TargetWeighting { get; init; }
+
+    /// <summary>
+    /// What <see cref="PtxLossResult"/> reports besides. Refused by <see cref="CrossEntropy"/>, whose outputs are per token.
+    /// Default: nothing.
+    /// </summary>
+    public LossStatistics Statistics { get; init; }
+
+    /// <summary>
     /// Whether the gradient is added to what its memory holds, as one step of several micro-batches needs it; rows that count
-    /// nowhere then stay as they are. Not possible in place, where that memory holds the logits. Default <see langword="false"/>:
-    /// it is overwritten.
+    /// nowhere then stay as they are. Not possible in place, where that memory holds the logits. From hidden states the gradients of
+    /// weight and bias are added to; that of the hidden states belongs to one call and is always overwritten. Default
+    /// <see langword="false"/>: it is overwritten.
     /// </summary>
     /// <remarks>
     /// In 16 bits the sum is rounded at each call, and stops growing after hundreds of micro-batches (<see cref="BFloat16"/>) or
@@ -108,8 +122,7 @@ public sealed record PtxLossOptions
     public long? VocabularyStart { get; init; }
 
     /// <summary>
-    /// The most working memory that <c>ComputeFromHidden</c> and <c>ComputeFromHiddenWithGradient</c> take beyond what they are
-    /// given, in bytes; default 64 MB. Up to a half holds the logits of some tokens at a time: more tokens make them faster. The
+    /// The most working memory that a call from hidden states takes beyond what it is given, in bytes; default 64 MB. Up to a half holds the logits of some tokens at a time: more tokens make them faster. The
     /// rest is for threads, some 0.8 MB each, and limits how many there are. It is no bound for other calls.
     /// </summary>
     /// <remarks>

@@ -36,7 +36,7 @@ internal sealed class HeadCalls(HeadProblem problem, int threads, bool isFused)
     /// <summary>The mean loss of a token.</summary>
     public double Run(Work work) => (work == Work.Forward ? Compute() : ComputeWithGradient()).LanguageModelLoss;
 
-    private PtxLossResult Compute() => PtxLoss.ComputeFromHidden<int>(
+    private PtxLossResult Compute() => PtxLoss.ComputeFromHidden<float, int>(
         LossProblem.RlLoss,
         Tensor(problem.Hidden),
         Tensor(problem.Weight),
@@ -44,7 +44,7 @@ internal sealed class HeadCalls(HeadProblem problem, int threads, bool isFused)
         LossProblem.Coefficient,
         _options);
 
-    private PtxLossResult ComputeWithGradient() => PtxLoss.ComputeFromHiddenWithGradient<int>(
+    private PtxLossResult ComputeWithGradient() => PtxLoss.ComputeFromHiddenWithGradient<float, int>(
         LossProblem.RlLoss,
         Tensor(problem.Hidden),
         Tensor(problem.Weight),

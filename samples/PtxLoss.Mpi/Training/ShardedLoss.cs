@@ -57,7 +57,7 @@ internal sealed class ShardedLoss
             }
         }
 
-        sum.Add(loss, count, squares, count, _sum);
+        sum.Add(loss, count, squares, count, options: _sum);
     }
 
     /// <summary>Replaces the logits of the last <see cref="Forward"/> by their gradient.</summary>

@@ -21,7 +21,7 @@ internal sealed class FusedReader(Transformer transformer) : IPtxReader
     public PtxLossResult ComputeSum(Parameters parameters, int[] tokens, int[] targets)
     {
         transformer.Forward(parameters, tokens);
-        return PtxLoss.ComputeFromHidden<int>(
+        return PtxLoss.ComputeFromHidden<float, int>(
             rlLoss: 0, transformer.Hidden.Tensor, parameters.TokenEmbedding.Tensor, targets, ptxCoefficient: 1, SumReduction);
     }
 
@@ -32,7 +32,7 @@ internal sealed class FusedReader(Transformer transformer) : IPtxReader
 
         // All gradients of a call are added to; that of the hidden states has nothing to be added to.
         transformer.HiddenGradient.Span.Clear();
-        PtxLossResult loss = PtxLoss.ComputeFromHiddenWithGradient<int>(
+        PtxLossResult loss = PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             rlLoss,
             transformer.Hidden.Tensor,
             parameters.TokenEmbedding.Tensor,

@@ -13,7 +13,7 @@ namespace PtxLosses.Batch;
 /// <remarks>
 /// A row goes through <see cref="Begin"/>, <see cref="Reduce"/> for each of its segments, <see cref="End"/> with their states put
 /// together in order, and <see cref="Differentiate"/> for each segment: by one thread in <c>Visit</c>, or shared among threads.
-/// It comes out the same either way.
+/// It comes out the same either way. Rows are counted as they lie in memory; each belongs to a token, perhaps of another number.
 /// </remarks>
 internal unsafe struct BatchPass<TLogit, TTarget>
     where TLogit : unmanaged
@@ -21,6 +21,9 @@ internal unsafe struct BatchPass<TLogit, TTarget>
 {
     /// <summary>Logits per segment.</summary>
     public const int SegmentLength = 32 * SoftmaxKernel<TLogit>.BlockLength;
+
+    /// <summary>With more targets per row than this, room for them would take too much of a thread's stack.</summary>
+    public const int MaxTargetsOnStack = 1024;
 
     private readonly SoftmaxKernel<TLogit> _kernel;
     private readonly BatchMemory<TLogit, TTarget> _memory;
@@ -39,9 +42,10 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         _memory = memory;
         _options = options;
         _scale = scale;
+        bool wantsEntropy = memory.Tokens.Entropy != null || options.WantsEntropy;
         _reduceOptions = new(
-            (memory.Entropy != null ? RowStatistics.Entropy : RowStatistics.None)
-                | (memory.ArgMax != null ? RowStatistics.ArgMax : RowStatistics.None)
+            (wantsEntropy ? RowStatistics.Entropy : RowStatistics.None)
+                | (memory.Tokens.ArgMax != null || options.WantsAccuracy ? RowStatistics.ArgMax : RowStatistics.None)
                 | (options.LabelSmoothing != 0 ? RowStatistics.Mean : RowStatistics.None),
             options.Transform);
         if (memory.WantsGradient)
@@ -49,14 +53,15 @@ internal unsafe struct BatchPass<TLogit, TTarget>
             _plan = kernel.Plan(new(
                 VocabularySize,
                 SegmentLength,
-                IsReduced: memory.KnownLogSumExp == null,
-                NeedsLogits: options.Transform.HasCap || memory.EntropyGradient != null,
+                IsReduced: memory.Tokens.KnownLogSumExp == null,
+                NeedsLogits: options.Transform.HasCap || wantsEntropy || memory.Tokens.EntropyGradient != null,
                 options.Accumulates,
                 ExceedsCaches: memory.Gradient.ExceedsCachesBeside(in memory.Logits)));
         }
     }
 
-    public readonly long Tokens => _memory.Targets.Count;
+    /// <summary>How many rows there are.</summary>
+    public readonly long Rows => _memory.Logits.Count;
 
     public readonly int VocabularySize => _memory.Logits.VocabularySize;
 
@@ -69,25 +74,32 @@ internal unsafe struct BatchPass<TLogit, TTarget>
     /// <summary>The runs that the reduction of a row leaves to its gradient, or 0.</summary>
     public readonly int RunsPerRow => SegmentsPerRow * _plan.RunsPerSegment;
 
+    /// <summary>The most targets that a row has.</summary>
+    public readonly int TargetsPerRow => _memory.Tokens.Targets.IdsPerToken;
+
+    /// <summary>The numbers that tell what a row adds to the loss.</summary>
+    public readonly int NumbersPerRow
+        => TokenLosses.Length(_options.Weighting != TokenWeighting.Uniform || _options.WantsAccuracy || _options.WantsEntropy);
+
     /// <summary>
     /// Whether rows must be read before they are differentiated: for their sums, or for how many logits are not −inf.
     /// </summary>
-    public readonly bool NeedsReduction => _memory.KnownLogSumExp == null || _options.LabelSmoothing != 0;
+    public readonly bool NeedsReduction => _memory.Tokens.KnownLogSumExp == null || _options.LabelSmoothing != 0;
 
-    /// <summary>What is known of a row between its reduction and its gradient.</summary>
+    /// <summary>What is known of a row between its reduction and its gradient, but for what <see cref="RowRoom"/> holds.</summary>
     public struct Row
     {
         public bool IsIgnored;
 
-        /// <summary>Where the target's logit is in the row; −1 if it is ignored, or in another shard of the vocabulary.</summary>
-        public int Target;
+        /// <summary>How many targets it has; none if it is ignored, or if all are in other shards of the vocabulary.</summary>
+        public int TargetCount;
+
+        /// <summary>Q, what its targets' probabilities add up to, wherever they are.</summary>
+        public double TargetSum;
         public double Weight;
 
-        /// <summary>z_y, or 0 without one.</summary>
-        public double TargetLogit;
-
-        /// <summary>cap'(x_y).</summary>
-        public double TargetSlope;
+        /// <summary>s, the weighting by the softmax of its target.</summary>
+        public double Weighting;
         public double LogSumExp;
 
         /// <summary>
@@ -96,57 +108,72 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         public double Reference;
         public double Sum;
         public double Loss;
+        public double Entropy;
+        public bool IsCorrect;
 
         /// <summary>ε/n, the part of the target distribution that each of n logits that are not −inf has.</summary>
         public double SmoothedPart;
+
+        /// <summary>Whether its gradient is 0 whatever its logits are.</summary>
+        public readonly bool AddsNothing => IsIgnored || Weighting == 0;
+    }
+
+    /// <summary>Room for what there are several of in a row: its runs, and its targets.</summary>
+    public readonly ref struct RowRoom(Span<Run> runs, Span<RowTarget> targets)
+    {
+        public Span<Run> Runs { get; } = runs;
+
+        public Span<RowTarget> Targets { get; } = targets;
     }
 
     /// <summary>
     /// Visits so many rows from <paramref name="first"/> on. Visits of different rows are independent, and a row comes out the
     /// same whatever rows it is visited with.
     /// </summary>
-    /// <param name="first">The first token.</param>
+    /// <param name="first">The first row.</param>
     /// <param name="count">How many.</param>
-    /// <param name="losses">Receives the losses of each, 0 if it is ignored; or empty.</param>
+    /// <param name="losses">Receives <see cref="NumbersPerRow"/> of each, 0 if it is ignored; or empty.</param>
+    /// <param name="targets">Room for the targets of a row; empty if there are no more than the stack has room for.</param>
     /// <returns>Their sum.</returns>
-    public readonly TokenLosses Visit(long first, long count, Span<TokenLosses> losses)
-        => RunsPerRow == 0 ? Visit(first, count, losses, []) : VisitWithRuns(first, count, losses);
-
     [SkipLocalsInit]
-    private readonly TokenLosses VisitWithRuns(long first, long count, Span<TokenLosses> losses)
-        => Visit(first, count, losses, stackalloc Run[RunsPerRow]);
+    public readonly TokenLosses Visit(long first, long count, Span<double> losses, Span<RowTarget> targets)
+        => VisitRows(
+            first,
+            count,
+            losses,
+            new(stackalloc Run[RunsPerRow], targets.IsEmpty ? stackalloc RowTarget[TargetsPerRow] : targets));
 
     [MethodImpl(Jit.HotLoop)]
-    private readonly TokenLosses Visit(long first, long count, Span<TokenLosses> losses, Span<Run> runs)
+    private readonly TokenLosses VisitRows(long first, long count, Span<double> losses, RowRoom room)
     {
         TokenLosses sum = default;
         int segments = SegmentsPerRow;
         for (long i = 0; i < count; i++)
         {
-            long token = first + i;
-            Begin(token, out Row row);
+            long index = first + i;
+            Begin(index, room, out Row row);
             if (!row.IsIgnored && NeedsReduction)
             {
-                Reduce(token, segment: 0, runs, out LogSumExpState state);
+                Reduce(index, segment: 0, room, out LogSumExpState state);
                 for (int segment = 1; segment < segments; segment++)
                 {
-                    Reduce(token, segment, runs, out LogSumExpState next);
+                    Reduce(index, segment, room, out LogSumExpState next);
                     state.Append(next, segment * SegmentLength);
                 }
 
-                End(token, ref row, in state);
+                End(index, ref row, room, in state);
             }
 
             for (int segment = 0; WantsGradient && segment < segments; segment++)
             {
-                Differentiate(token, segment, in row, runs);
+                Differentiate(index, segment, in row, room);
             }
 
             TokenLosses lossesOfToken = LossesOf(in row);
             sum += lossesOfToken;
             if (!losses.IsEmpty)
             {
-                losses[(int)i] = lossesOfToken;
+                lossesOfToken.Store(losses.Slice((int)i * NumbersPerRow, NumbersPerRow));
             }
         }
 
@@ -163,30 +190,51 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         }
     }
 
-    /// <summary>Looks the target up, before a gradient in place overwrites its logit.</summary>
-    public readonly void Begin(long token, out Row row)
+    /// <summary>Looks the targets up, before a gradient in place overwrites their logits.</summary>
+    public readonly void Begin(long index, RowRoom room, out Row row)
     {
-        row.IsIgnored = !_memory.Targets.Counts(token, out long target);
-        row.Weight = row.IsIgnored ? 0 : _memory.TokenWeights == null ? 1 : _memory.TokenWeights[_memory.Targets.PositionOf(token)];
-        row.IsIgnored |= row.Weight == 0 || (_memory.KnownLogSumExp != null && KnownGradients(token).AreZero);
-        row.Target = row.IsIgnored ? -1 : _options.PlaceOf(target, VocabularySize);
-        double logit = row.Target < 0 ? 0 : ElementConvert.ToDouble(_memory.Logits[token][row.Target]);
-        row.TargetLogit = _options.Transform.Of(logit);
-        row.TargetSlope = _memory.WantsGradient ? _options.Transform.CapSlope(logit) : 1;
-        row.LogSumExp = row.Reference = row.IsIgnored || _memory.KnownLogSumExp == null ? 0 : _memory.KnownLogSumExp[token];
+        long token = _memory.TokenOf(index);
+        row = default;
+        row.Weight = _memory.Tokens.WeightOf(token);
+        row.IsIgnored = row.Weight == 0;
+        row.Weighting = 1;
         row.Sum = 1;
-        row.Loss = 0;
-        row.SmoothedPart = 0;
         if (row.IsIgnored)
         {
-            Record(token, in row, entropy: 0, argMax: -1);
+            _memory.Tokens.RecordIgnored(token);
+            return;
         }
+
+        if (_memory.Tokens.KnownLogSumExp != null)
+        {
+            row.LogSumExp = row.Reference = _memory.Tokens.KnownLogSumExp[token];
+        }
+
+        Span<TLogit> logits = _memory.Logits[index];
+        TargetRows<TTarget> targets = _memory.Tokens.Targets;
+        for (int i = 0; i < targets.IdsPerToken; i++)
+        {
+            double probability = targets.Counts(token, i, out long id) ? targets.ProbabilityOf(token, i) : 0;
+            row.TargetSum += probability;
+            int place = probability == 0 ? -1 : _options.PlaceOf(id, VocabularySize);
+            if (place >= 0)
+            {
+                room.Targets[row.TargetCount++] = new()
+                {
+                    Place = place,
+                    Share = probability * (1 - _options.LabelSmoothing),
+                    Logit = ElementConvert.ToDouble(logits[place]),
+                };
+            }
+        }
+
+        row.TargetCount = RowTarget.Unite(room.Targets[..row.TargetCount]);
     }
 
-    public readonly void Reduce(long token, int segment, Span<Run> runs, out LogSumExpState state)
+    public readonly void Reduce(long index, int segment, RowRoom room, out LogSumExpState state)
     {
-        Span<TLogit> logits = Segments.Slice(_memory.Logits[token], segment, SegmentLength);
-        if (_memory.KnownLogSumExp != null)
+        Span<TLogit> logits = Segments.Slice(_memory.Logits[index], segment, SegmentLength);
+        if (_memory.Tokens.KnownLogSumExp != null)
         {
             LogSumExpState.Start(out state, reference: 0);
             state.Unmasked = logits.Length - ElementConvert.CountMasked<TLogit>(logits);
@@ -194,31 +242,40 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         }
 
         Span<TLogit> exponentials = _plan.Method == GradientMethod.ScaleStored
-            ? Segments.Slice(_memory.Gradient[token], segment, SegmentLength)
+            ? Segments.Slice(_memory.Gradient[index], segment, SegmentLength)
             : default;
-        _kernel.Reduce(logits, _reduceOptions, RunsOf(segment, runs), exponentials, out state);
+        _kernel.Reduce(logits, _reduceOptions, RunsOf(segment, room), exponentials, out state);
     }
 
-    public readonly void End(long token, ref Row row, in LogSumExpState state)
+    public readonly void End(long index, ref Row row, RowRoom room, in LogSumExpState state)
     {
         row.SmoothedPart = _options.LabelSmoothing == 0 ? 0 : _options.LabelSmoothing / state.Unmasked;
-        if (_memory.KnownLogSumExp != null)
+        if (_memory.Tokens.KnownLogSumExp != null)
         {
             return;
         }
 
+        ReadOnlySpan<RowTarget> targets = room.Targets[..row.TargetCount];
         row.LogSumExp = state.LogSumExp;
         row.Reference = state.Reference;
         row.Sum = state.Sum;
-        row.Loss = TokenLoss.Of(_options.LabelSmoothing, row.LogSumExp, row.TargetLogit, in state);
-        double entropy = _memory.Entropy != null ? Math.Min(state.Entropy, Math.Log(VocabularySize)) : 0;
-        Record(token, in row, entropy, (int)_options.VocabularyStart + state.ArgMax);
+        row.Loss = TokenLoss.Of(_options.LabelSmoothing, row.LogSumExp, targets, in state, _options.Transform);
+        row.Entropy = _reduceOptions.Wants(RowStatistics.Entropy) ? Math.Min(state.Entropy, Math.Log(VocabularySize)) : 0;
+        if (!targets.IsEmpty)
+        {
+            row.IsCorrect = _options.WantsAccuracy && state.ArgMax == targets[0].Place;
+            row.Weighting = _options.Weighting == TokenWeighting.Uniform ? 1 : TokenLoss.Weighting(_options.Weighting, SoftmaxOf(in targets[0], in row));
+        }
+
+        double targetLogit = targets.IsEmpty ? 0 : _options.Transform.Of(targets[0].Logit);
+        _memory.Tokens.Record(
+            _memory.TokenOf(index), row.Loss, row.LogSumExp, targetLogit, row.Entropy, (int)_options.VocabularyStart + state.ArgMax);
     }
 
-    public readonly void Differentiate(long token, int segment, in Row row, Span<Run> runs)
+    public readonly void Differentiate(long index, int segment, in Row row, RowRoom room)
     {
-        Span<TLogit> gradient = Segments.Slice(_memory.Gradient[token], segment, SegmentLength);
-        if (row.IsIgnored)
+        Span<TLogit> whole = _memory.Gradient[index], gradient = Segments.Slice(whole, segment, SegmentLength);
+        if (row.AddsNothing)
         {
             if (!_options.Accumulates)
             {
@@ -228,72 +285,76 @@ internal unsafe struct BatchPass<TLogit, TTarget>
             return;
         }
 
+        long token = _memory.TokenOf(index);
         TokenGradients by = GradientsOf(token, in row);
-        double entropy = by.Entropy == 0 ? 0 : _memory.KnownEntropy[token], logitScale = _options.Transform.Scale;
-        bool hasTarget = row.Target >= 0 && row.Target / SegmentLength == segment;
-        double earlier = hasTarget && _options.Accumulates ? ElementConvert.ToDouble(_memory.Gradient[token][row.Target]) : 0;
+        double entropy = by.Entropy == 0 ? 0 : _memory.Tokens.KnownEntropy[token], logitScale = _options.Transform.Scale;
+        Span<RowTarget> targets = TargetsIn(segment, room.Targets[..row.TargetCount]);
+        foreach (ref RowTarget target in targets)
+        {
+            target.Earlier = _options.Accumulates ? ElementConvert.ToDouble(whole[target.Place]) : 0;
+        }
 
         // B goes with a log-sum-exp that is known: it is the reference then, and S is 1.
         _kernel.WriteGradient(new()
         {
-            Row = Segments.Slice(_memory.Logits[token], segment, SegmentLength),
+            Row = Segments.Slice(_memory.Logits[index], segment, SegmentLength),
             Gradient = gradient,
             Reference = row.Reference,
-            Factor = by.A(entropy) * logitScale / row.Sum,
+            Factor = by.A(row.TargetSum, entropy) * logitScale / row.Sum,
             EntropyFactor = by.Entropy * logitScale,
             Uniform = by.U(row.SmoothedPart) * logitScale,
             Transform = _options.Transform,
             Accumulates = _options.Accumulates,
-            Runs = RunsOf(segment, runs),
+            Runs = RunsOf(segment, room),
             Method = _plan.Method,
         });
-        if (hasTarget)
+        foreach (ref readonly RowTarget target in targets)
         {
-            double softmax = Math.Exp(row.TargetLogit - row.Reference) / row.Sum;
-            double smoothedPart = double.IsNegativeInfinity(row.TargetLogit) ? 0 : row.SmoothedPart;
-            double added = by.OfTarget(softmax, row.TargetLogit - row.LogSumExp, entropy, _options.LabelSmoothing, smoothedPart)
-                * row.TargetSlope * logitScale;
-            _memory.Gradient[token][row.Target] = ElementConvert.FromDouble<TLogit>(_options.Accumulates ? earlier + added : added);
+            double z = _options.Transform.Of(target.Logit), slope = _options.Transform.CapSlope(target.Logit) * logitScale;
+            double smoothedPart = double.IsNegativeInfinity(z) ? 0 : row.SmoothedPart;
+            double added = slope * by.OfTarget(
+                SoftmaxOf(in target, in row), z - row.LogSumExp, entropy, row.TargetSum, target.Share, smoothedPart);
+            whole[target.Place] = ElementConvert.FromDouble<TLogit>(target.Earlier + added);
         }
     }
 
     public readonly TokenLosses LossesOf(in Row row)
-        => row.IsIgnored
-            ? default
-            : new(row.Weight * row.Loss, _options.ZLossCoefficient == 0 ? 0 : row.Weight * row.LogSumExp * row.LogSumExp);
-
-    private readonly TokenGradients GradientsOf(long token, in Row row)
-        => _memory.KnownLogSumExp == null
-            ? TokenGradients.OfLoss(_scale * row.Weight, _options.ZLossCoefficient, row.LogSumExp)
-            : KnownGradients(token);
-
-    private readonly TokenGradients KnownGradients(long token)
     {
-        return new(Of(_memory.LossGradient), Of(_memory.LogSumExpGradient), Of(_memory.EntropyGradient));
-
-        double Of(double* gradients) => gradients == null ? 0 : gradients[token];
+        double weight = row.Weight * row.Weighting;
+        return row.IsIgnored ? default : new(
+            weight == 0 ? 0 : weight * row.Loss,
+            weight == 0 || _options.ZLossCoefficient == 0 ? 0 : weight * row.LogSumExp * row.LogSumExp,
+            row.Weight * row.Loss,
+            row.IsCorrect ? row.Weight : 0,
+            row.Weight * row.Entropy);
     }
 
-    private readonly Span<Run> RunsOf(int segment, Span<Run> runs)
-        => runs.IsEmpty ? default : Segments.Slice(runs, segment, _plan.RunsPerSegment);
+    private readonly TokenGradients GradientsOf(long token, in Row row)
+        => _memory.Tokens.KnownLogSumExp == null
+            ? TokenGradients.OfLoss(_scale * row.Weight * row.Weighting, _options.ZLossCoefficient, row.LogSumExp)
+            : _memory.Tokens.KnownGradients(token);
 
-    private readonly void Record(long token, in Row row, double entropy, int argMax)
+    private readonly double SoftmaxOf(in RowTarget target, in Row row)
+        => Math.Exp(_options.Transform.Of(target.Logit) - row.Reference) / row.Sum;
+
+    private readonly Span<Run> RunsOf(int segment, RowRoom room)
+        => room.Runs.IsEmpty ? default : Segments.Slice(room.Runs, segment, _plan.RunsPerSegment);
+
+    /// <summary>Those of a row's targets that stand in a segment.</summary>
+    private static Span<RowTarget> TargetsIn(int segment, Span<RowTarget> targets)
     {
-        Set(_memory.Loss, row.Loss);
-        Set(_memory.LogSumExp, row.LogSumExp);
-        Set(_memory.TargetLogit, row.TargetLogit);
-        Set(_memory.Entropy, entropy);
-        if (_memory.ArgMax != null)
+        int first = 0;
+        while (first < targets.Length && targets[first].Place / SegmentLength < segment)
         {
-            _memory.ArgMax[token] = argMax;
+            first++;
         }
 
-        void Set(double* output, double value)
+        int end = first;
+        while (end < targets.Length && targets[end].Place / SegmentLength == segment)
         {
-            if (output != null)
-            {
-                output[token] = value;
-            }
+            end++;
         }
+
+        return targets[first..end];
     }
 }

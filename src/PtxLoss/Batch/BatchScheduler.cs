@@ -6,7 +6,7 @@ namespace PtxLosses.Batch;
 
 /// <summary>Shares the rows of a pass among threads and adds up their losses.</summary>
 /// <remarks>
-/// What a row comes to does not depend on who visits it, and the losses are added in the order of the tokens, in double: so no
+/// What a row comes to does not depend on who visits it, and the losses are added in the order of the rows, in double: so no
 /// result depends on the number of threads.
 /// </remarks>
 internal static class BatchScheduler
@@ -25,14 +25,14 @@ internal static class BatchScheduler
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        long logits = pass.Tokens * pass.VocabularySize;
+        long logits = pass.Rows * pass.VocabularySize;
         long threads = Math.Min(ParallelLoop.Threads(pass.MaxDegreeOfParallelism), logits / LogitsPerThread);
-        if (threads <= 1 || pass.Tokens > Array.MaxLength)
+        if (threads <= 1 || pass.Rows * pass.NumbersPerRow > Array.MaxLength)
         {
             return RunHere(pass);
         }
 
-        return pass.Tokens < threads * RowsPerThread && pass.SegmentsPerRow > 1
+        return pass.Rows < threads * RowsPerThread && pass.SegmentsPerRow > 1
             ? RunSegments(pass, (int)threads)
             : RunRows(pass, (int)threads);
     }
@@ -40,23 +40,31 @@ internal static class BatchScheduler
     private static TokenLosses RunHere<TLogit, TTarget>(in BatchPass<TLogit, TTarget> pass)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => pass.Visit(0, pass.Tokens, []);
+        => pass.Visit(0, pass.Rows, [], RoomForTargets(in pass, threads: 1));
 
     /// <summary>Threads take rows, several at a time.</summary>
     private static TokenLosses RunRows<TLogit, TTarget>(BatchPass<TLogit, TTarget> pass, int threads)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        var losses = new TokenLosses[pass.Tokens];
-        long rows = Math.Clamp(pass.Tokens / (threads * RowsPerThread), 1, Math.Max(RowsAtATime, LogitsPerThread / pass.VocabularySize));
-        ParallelLoop.Run((pass.Tokens + rows - 1) / rows, threads, chunk =>
+        int numbers = pass.NumbersPerRow;
+        double[] losses = new double[pass.Rows * numbers];
+        RowTarget[] targets = RoomForTargets(in pass, threads);
+        long rows = Math.Clamp(pass.Rows / (threads * RowsPerThread), 1, Math.Max(RowsAtATime, LogitsPerThread / pass.VocabularySize));
+        ParallelLoop.Run((pass.Rows + rows - 1) / rows, threads, (chunk, worker) =>
         {
             int first = (int)(chunk * rows);
-            int count = (int)Math.Min(rows, losses.Length - first);
-            pass.Visit(first, count, losses.AsSpan(first, count));
+            int count = (int)Math.Min(rows, pass.Rows - first);
+            pass.Visit(first, count, losses.AsSpan(first * numbers, count * numbers), targets.AsSpan(targets.Length / threads * worker, targets.Length / threads));
         });
 
-        return Sum(losses);
+        TokenLosses sum = default;
+        for (int i = 0; i < losses.Length; i += numbers)
+        {
+            sum += TokenLosses.Load(losses.AsSpan(i, numbers));
+        }
+
+        return sum;
     }
 
     /// <summary>Few long rows: threads take segments, in two rounds, for a row's gradient needs all its segments' sums.</summary>
@@ -65,32 +73,34 @@ internal static class BatchScheduler
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         int segments = pass.SegmentsPerRow, runs = pass.RunsPerRow;
-        var rows = new BatchPass<TLogit, TTarget>.Row[pass.Tokens];
-        var states = new LogSumExpState[pass.Tokens * segments];
-        var runsOfRows = new Run[pass.Tokens * runs];
-        for (int token = 0; token < rows.Length; token++)
+        var rows = new BatchPass<TLogit, TTarget>.Row[pass.Rows];
+        var states = new LogSumExpState[pass.Rows * segments];
+        var runsOfRows = new Run[pass.Rows * runs];
+        var targetsOfRows = new RowTarget[pass.Rows * pass.TargetsPerRow];
+        for (int row = 0; row < rows.Length; row++)
         {
-            pass.Begin(token, out rows[token]);
+            pass.Begin(row, RoomOf(row), out rows[row]);
         }
 
-        Span<Run> RunsOf(int token) => runsOfRows.AsSpan(token * runs, runs);
+        BatchPass<TLogit, TTarget>.RowRoom RoomOf(int row)
+            => new(runsOfRows.AsSpan(row * runs, runs), targetsOfRows.AsSpan(row * pass.TargetsPerRow, pass.TargetsPerRow));
 
         if (pass.NeedsReduction)
         {
             ParallelLoop.Run(states.Length, threads, i =>
             {
-                int token = (int)(i / segments);
-                if (!rows[token].IsIgnored)
+                int row = (int)(i / segments);
+                if (!rows[row].IsIgnored)
                 {
-                    pass.Reduce(token, (int)(i % segments), RunsOf(token), out states[i]);
+                    pass.Reduce(row, (int)(i % segments), RoomOf(row), out states[i]);
                 }
             });
 
-            for (int token = 0; token < rows.Length; token++)
+            for (int row = 0; row < rows.Length; row++)
             {
-                if (!rows[token].IsIgnored)
+                if (!rows[row].IsIgnored)
                 {
-                    pass.End(token, ref rows[token], Append(states.AsSpan(token * segments, segments)));
+                    pass.End(row, ref rows[row], RoomOf(row), Append(states.AsSpan(row * segments, segments), BatchPass<TLogit, TTarget>.SegmentLength));
                 }
             }
         }
@@ -99,34 +109,36 @@ internal static class BatchScheduler
         {
             ParallelLoop.Run(states.Length, threads, i =>
             {
-                int token = (int)(i / segments);
-                pass.Differentiate(token, (int)(i % segments), rows[token], RunsOf(token));
+                int row = (int)(i / segments);
+                pass.Differentiate(row, (int)(i % segments), rows[row], RoomOf(row));
                 pass.Fence();
             });
         }
 
-        return Sum(Array.ConvertAll(rows, row => pass.LossesOf(in row)));
-
-        static LogSumExpState Append(ReadOnlySpan<LogSumExpState> parts)
-        {
-            LogSumExpState whole = parts[0];
-            for (int i = 1; i < parts.Length; i++)
-            {
-                whole.Append(parts[i], i * BatchPass<TLogit, TTarget>.SegmentLength);
-            }
-
-            return whole;
-        }
-    }
-
-    private static TokenLosses Sum(ReadOnlySpan<TokenLosses> losses)
-    {
         TokenLosses sum = default;
-        foreach (TokenLosses loss in losses)
+        foreach (ref readonly BatchPass<TLogit, TTarget>.Row row in rows.AsSpan())
         {
-            sum += loss;
+            sum += pass.LossesOf(in row);
         }
 
         return sum;
     }
+
+    /// <summary>The state of a row, of those of its segments.</summary>
+    private static LogSumExpState Append(ReadOnlySpan<LogSumExpState> segments, int segmentLength)
+    {
+        LogSumExpState whole = segments[0];
+        for (int i = 1; i < segments.Length; i++)
+        {
+            whole.Append(segments[i], i * segmentLength);
+        }
+
+        return whole;
+    }
+
+    /// <summary>For each thread, room for the targets of a row, where the stack has none.</summary>
+    private static RowTarget[] RoomForTargets<TLogit, TTarget>(in BatchPass<TLogit, TTarget> pass, int threads)
+        where TLogit : unmanaged
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+        => pass.TargetsPerRow <= BatchPass<TLogit, TTarget>.MaxTargetsOnStack ? [] : new RowTarget[threads * pass.TargetsPerRow];
 }

@@ -28,6 +28,9 @@ internal readonly unsafe struct LogitRows<TLogit>
 
     public int VocabularySize { get; }
 
+    /// <summary>How many rows there are.</summary>
+    public long Count => _offsets.Count;
+
     public Span<TLogit> this[long token] => new(_start + _offsets.Of(token), VocabularySize);
 
     /// <summary>From the first row to the end of the last, with what is between them.</summary>

@@ -2,6 +2,19 @@ using PtxLosses.Softmax;
 
 namespace PtxLosses.Batch;
 
+/// <summary>What a token's loss is multiplied with, from the softmax p of its target.</summary>
+internal enum TokenWeighting
+{
+    /// <summary>1.</summary>
+    Uniform,
+
+    /// <summary>p.</summary>
+    Probability,
+
+    /// <summary>p·(1 − p).</summary>
+    ProbabilityVariance,
+}
+
 /// <summary>What the options ask of a pass over rows, whatever the call.</summary>
 internal readonly record struct RowOptions
 {
@@ -10,6 +23,14 @@ internal readonly record struct RowOptions
 
     /// <summary>β.</summary>
     public required double ZLossCoefficient { get; init; }
+
+    public TokenWeighting Weighting { get; init; }
+
+    /// <summary>Whether somebody asks how often the largest logit is the target's.</summary>
+    public bool WantsAccuracy { get; init; }
+
+    /// <summary>Whether somebody asks for the sum of the entropies.</summary>
+    public bool WantsEntropy { get; init; }
 
     public required LogitTransform Transform { get; init; }
 

@@ -4,13 +4,15 @@ using PtxLosses.Common;
 namespace PtxLosses.Batch;
 
 /// <summary>
-/// The pinned targets, and which of them the row of a token predicts. Tokens, that is rows of logits, and positions, the places
-/// of targets, are both counted over the dimensions of the targets, of which the last, the sequence, runs fastest.
+/// The pinned targets, and which of them the row of a token predicts: one, or for soft targets some ids with a probability
+/// each. Tokens, that is rows of logits, and positions, the places of targets, are both counted over the dimensions of the
+/// targets, of which the last, the sequence, runs fastest.
 /// </summary>
 internal readonly unsafe struct TargetRows<TTarget>
     where TTarget : unmanaged, IBinaryInteger<TTarget>
 {
     private readonly TTarget* _start;
+    private readonly float* _probabilities;
     private readonly RowLayout _offsets;
     private readonly long _shiftedLength;
 
@@ -34,18 +36,35 @@ internal readonly unsafe struct TargetRows<TTarget>
         _shiftedLength = shiftedLength;
         IgnoreIndex = ignoreIndex;
         Count = offsets.Count;
+        IdsPerToken = 1;
     }
 
-    /// <summary>How many targets there are, which is how many tokens.</summary>
+    /// <summary>Soft targets: so many ids, and as many probabilities, for each token.</summary>
+    public TargetRows(TTarget* ids, float* probabilities, long count, int idsPerToken, int? ignoreIndex)
+        : this(ids, new RowLayout(count, idsPerToken), shiftedLength: 0, ignoreIndex)
+    {
+        _probabilities = probabilities;
+        IdsPerToken = idsPerToken;
+    }
+
+    /// <summary>How many tokens there are.</summary>
     public long Count { get; }
+
+    /// <summary>How many ids each token has, ignored ones included.</summary>
+    public int IdsPerToken { get; }
+
+    /// <summary>Whether ids have probabilities.</summary>
+    public bool AreSoft => _probabilities != null;
 
     public int? IgnoreIndex { get; }
 
     /// <summary>From the first target to the last, with what is between them.</summary>
-    public MemoryRange Memory => MemoryRange.Of(_start, Count == 0 ? 0 : _offsets.Last + 1);
+    public MemoryRange Memory => MemoryRange.Of(_start, Count == 0 ? 0 : _offsets.Last + IdsPerToken);
 
-    /// <summary>The target at a position.</summary>
-    public TTarget this[long position] => _start[_offsets.Of(position)];
+    public MemoryRange Probabilities => MemoryRange.Of(_probabilities, _probabilities == null ? 0 : Count * IdsPerToken);
+
+    /// <summary>One of the ids at a position.</summary>
+    public TTarget this[long position, int place] => _start[_offsets.Of(position) + place];
 
     /// <summary>
     /// The position of the target, and of the weight, that the row of a token predicts; −1 if it predicts none.
@@ -53,11 +72,28 @@ internal readonly unsafe struct TargetRows<TTarget>
     public long PositionOf(long token)
         => _shiftedLength == 0 ? token : (token + 1) % _shiftedLength == 0 ? -1 : token + 1;
 
-    /// <summary>Whether a token counts, with the target it predicts, or the nearest long.</summary>
-    public bool Counts(long token, out long target)
+    /// <summary>Whether one of a token's ids counts, with the id, or the nearest long.</summary>
+    public bool Counts(long token, int place, out long id)
     {
         long position = PositionOf(token);
-        target = position < 0 ? -1 : long.CreateSaturating(this[position]);
-        return position >= 0 && target != IgnoreIndex;
+        id = position < 0 ? -1 : long.CreateSaturating(this[position, place]);
+        return position >= 0 && id != IgnoreIndex;
     }
+
+    /// <summary>Whether any of a token's ids counts.</summary>
+    public bool Counts(long token)
+    {
+        for (int place = 0; place < IdsPerToken; place++)
+        {
+            if (Counts(token, place, out _))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>The probability of one of a token's ids.</summary>
+    public float ProbabilityOf(long token, int place) => _probabilities == null ? 1 : _probabilities[(token * IdsPerToken) + place];
 }

@@ -4,8 +4,8 @@ namespace PtxLosses.Batch;
 
 /// <summary>
 /// What a token's logits are differentiated by: ∂L/∂ of its loss, its log-sum-exp and its entropy. Whatever is asked for, the
-/// gradient of a logit z_i is <c>p_i · (A − B·(z_i − lse)) − U − [i is the target]·C</c>; a new option is a new value of these
-/// constants: <see cref="A"/>, B = gH, <see cref="U"/>, and C = gL·(1 − ε), which is in <see cref="OfTarget"/>.
+/// gradient of a logit z_i is <c>p_i · (A − B·(z_i − lse)) − U − Σ_j [i is id_j]·C_j</c>; a new option is a new value of these
+/// constants: <see cref="A"/>, B = gH, <see cref="U"/>, and C_j = gL·q_j·(1 − ε), which is in <see cref="OfTarget"/>.
 /// </summary>
 /// <param name="Loss">gL.</param>
 /// <param name="LogSumExp">gS.</param>
@@ -18,24 +18,29 @@ internal readonly record struct TokenGradients(double Loss, double LogSumExp, do
 
     public bool AreZero => Loss == 0 && LogSumExp == 0 && Entropy == 0;
 
-    /// <summary>A, in a row of entropy H.</summary>
-    public double A(double entropy) => Entropy == 0 ? Loss + LogSumExp : Loss + LogSumExp - (Entropy * entropy);
+    /// <summary>A, in a row whose targets' probabilities add up to Q and whose entropy is H.</summary>
+    public double A(double targetSum, double entropy)
+    {
+        double ofLogSumExp = (Loss * targetSum) + LogSumExp;
+        return Entropy == 0 ? ofLogSumExp : ofLogSumExp - (Entropy * entropy);
+    }
 
     /// <summary>U of each logit that is not −inf, if smoothing gives each of them a part of ε/n.</summary>
     public double U(double smoothedPart) => Loss * smoothedPart;
 
     /// <summary>
-    /// The gradient of the target's logit. Its part of the loss is gL·(p − (1 − ε) − ε/n), with p − 1 taken before anything else:
-    /// where the model is sure, a rounded p has nothing left of it.
+    /// The gradient of a target's logit. Its part of the loss is gL·(Q·p − (1 − ε)·q − ε/n), with the difference taken before
+    /// anything else: where the model is sure, a rounded p has nothing left of it.
     /// </summary>
     /// <param name="p">Its softmax.</param>
     /// <param name="shift">z_y − lse.</param>
     /// <param name="entropy">H of the row.</param>
-    /// <param name="labelSmoothing">ε.</param>
+    /// <param name="targetSum">Q.</param>
+    /// <param name="share">(1 − ε)·q.</param>
     /// <param name="smoothedPart">ε/n, or 0 where the target is −inf.</param>
-    public double OfTarget(double p, double shift, double entropy, double labelSmoothing, double smoothedPart)
+    public double OfTarget(double p, double shift, double entropy, double targetSum, double share, double smoothedPart)
     {
-        double gradient = Loss * (p - (1 - labelSmoothing + smoothedPart));
+        double gradient = Loss * ((targetSum * p) - (share + smoothedPart));
         gradient += LogSumExp == 0 ? 0 : LogSumExp * p;
         return gradient - (Entropy == 0 || p == 0 ? 0 : Entropy * p * (entropy + shift));
     }
@@ -44,9 +49,23 @@ internal readonly record struct TokenGradients(double Loss, double LogSumExp, do
 /// <summary>The mathematics of a token's loss.</summary>
 internal static class TokenLoss
 {
-    /// <summary>(1 − ε)·(lse − z_y) + ε·(lse − mean z).</summary>
-    public static double Of(double labelSmoothing, double logSumExp, double target, in LogSumExpState state)
-        => labelSmoothing == 0
-            ? logSumExp - target
-            : ((1 - labelSmoothing) * (logSumExp - target)) + (labelSmoothing * (logSumExp - state.Mean));
+    /// <summary>Σ_j (1 − ε)·q_j·(lse − z_j) + ε·(lse − mean z).</summary>
+    public static double Of(double labelSmoothing, double logSumExp, ReadOnlySpan<RowTarget> targets, in LogSumExpState state, LogitTransform transform)
+    {
+        double loss = 0;
+        foreach (ref readonly RowTarget target in targets)
+        {
+            loss += target.Share * (logSumExp - transform.Of(target.Logit));
+        }
+
+        return labelSmoothing == 0 ? loss : loss + (labelSmoothing * (logSumExp - state.Mean));
+    }
+
+    /// <summary>s, from the softmax of the target.</summary>
+    public static double Weighting(TokenWeighting weighting, double p) => weighting switch
+    {
+        TokenWeighting.Probability => p,
+        TokenWeighting.ProbabilityVariance => p * (1 - p),
+        _ => 1,
+    };
 }

@@ -25,18 +25,21 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
         double weight = 0;
         for (long token = 0; token < targets.Count; token++)
         {
-            if (!targets.Counts(token, out long target))
+            bool counts = false;
+            for (int place = 0; place < targets.IdsPerToken; place++)
             {
-                continue;
+                if (targets.Counts(token, place, out long id))
+                {
+                    counts = true;
+                    CheckTarget(in targets, token, place, id, ids, shape);
+                }
             }
 
-            if ((ulong)target >= (ulong)ids)
+            if (counts)
             {
-                throw TargetOutOfRange(in targets, targets.PositionOf(token), ids, shape);
+                tokens++;
+                weight += tokenWeights.IsEmpty ? 1 : CheckedWeight(tokenWeights, (int)targets.PositionOf(token));
             }
-
-            tokens++;
-            weight += tokenWeights.IsEmpty ? 1 : CheckedWeight(tokenWeights, (int)targets.PositionOf(token));
         }
 
         return new(tokens, weight);
@@ -84,12 +87,34 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
                 FormattableString.Invariant($"tokenWeights[{position}] is {weight}, but must be finite and at least 0."));
     }
 
-    private static ArgumentOutOfRangeException TargetOutOfRange<TTarget>(
-        in TargetRows<TTarget> targets, long position, long ids, ReadOnlySpan<nint> shape)
+    private static void CheckTarget<TTarget>(
+        in TargetRows<TTarget> targets, long token, int place, long id, long ids, ReadOnlySpan<nint> shape)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        string indices = Shapes.IndexOf(position, shape);
-        object value = targets[position] is char letter ? (int)letter : targets[position];
+        if ((ulong)id >= (ulong)ids)
+        {
+            throw TargetOutOfRange(in targets, targets.PositionOf(token), place, ids, shape);
+        }
+
+        float probability = targets.ProbabilityOf(token, place);
+        if (!(probability >= 0 && float.IsFinite(probability)))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(targets),
+                probability,
+                FormattableString.Invariant(
+                    $"targets.Probabilities[{(token * targets.IdsPerToken) + place}], of token {token}, is {probability}, but must be finite and at least 0."));
+        }
+    }
+
+    private static ArgumentOutOfRangeException TargetOutOfRange<TTarget>(
+        in TargetRows<TTarget> targets, long position, int place, long ids, ReadOnlySpan<nint> shape)
+        where TTarget : unmanaged, IBinaryInteger<TTarget>
+    {
+        string name = targets.AreSoft
+            ? FormattableString.Invariant($"targets.Ids[{(position * targets.IdsPerToken) + place}], of token {position},")
+            : $"targets[{Shapes.IndexOf(position, shape)}]";
+        object value = targets[position, place] is char letter ? (int)letter : targets[position, place];
         string end = ".";
         if (targets.IgnoreIndex is { } index)
         {
@@ -99,6 +124,6 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
             end = FormattableString.Invariant($" and is not the ignored {index}.{hint}");
         }
 
-        return new(nameof(targets), value, FormattableString.Invariant($"targets[{indices}] is {value}, which is outside [0, {ids}){end}"));
+        return new(nameof(targets), value, FormattableString.Invariant($"{name} is {value}, which is outside [0, {ids}){end}"));
     }
 }

@@ -1,18 +1,32 @@
+using PtxLosses.Batch;
+
 namespace PtxLosses.Calls;
 
 /// <summary>
 /// The sums over the tokens that count, by their weights, that everything in a <see cref="PtxLossResult"/> follows from.
 /// </summary>
-/// <param name="CrossEntropy">Σ w · loss, in nats.</param>
-/// <param name="ZLoss">Σ w · lse², or 0 without a z-loss.</param>
+/// <param name="Sums">Sums of what each token adds.</param>
 /// <param name="Weight">Σ w, which is the count of the tokens where they have no weights.</param>
 /// <param name="TokenCount">How many tokens count, those of weight 0 included.</param>
-internal readonly record struct LossTotals(double CrossEntropy, double ZLoss, double Weight, long TokenCount)
+/// <param name="Statistics">The statistics that are known of all of them.</param>
+internal readonly record struct LossTotals(TokenLosses Sums, double Weight, long TokenCount, LossStatistics Statistics)
 {
+    public bool AreEmpty => this is { TokenCount: 0, Weight: 0 };
+
+    /// <summary>
+    /// What is known of both is known of all. Where no token counts there is nothing to know: what was asked for is kept.
+    /// </summary>
     public static LossTotals operator +(LossTotals left, LossTotals right)
-        => new(
-            left.CrossEntropy + right.CrossEntropy,
-            left.ZLoss + right.ZLoss,
+    {
+        if (left.AreEmpty && right.AreEmpty)
+        {
+            return left with { Statistics = left.Statistics | right.Statistics };
+        }
+
+        return left.AreEmpty ? right : right.AreEmpty ? left : new(
+            left.Sums + right.Sums,
             left.Weight + right.Weight,
-            left.TokenCount + right.TokenCount);
+            left.TokenCount + right.TokenCount,
+            left.Statistics & right.Statistics);
+    }
 }

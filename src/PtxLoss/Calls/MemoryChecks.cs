@@ -1,12 +1,8 @@
-using System.Numerics;
-using PtxLosses.Batch;
 using PtxLosses.Common;
 
 namespace PtxLosses.Calls;
 
-/// <summary>
-/// What is written must share no memory with anything else, but that a gradient may take the place of its logits.
-/// </summary>
+/// <summary>Lengths, and what is written: it must share no memory with anything else.</summary>
 internal static class MemoryChecks
 {
     public static void CheckLength(long length, long needed, string name, string unit)
@@ -17,36 +13,8 @@ internal static class MemoryChecks
         }
     }
 
-    /// <summary>Checks the gradient of logits against what is read.</summary>
-    public static void CheckGradient<TLogit, TTarget>(
-        in BatchMemory<TLogit, TTarget> memory, bool accumulates, ReadOnlySpan<(MemoryRange Memory, string Name)> inputs)
-        where TLogit : unmanaged
-        where TTarget : unmanaged, IBinaryInteger<TTarget>
-    {
-        const string name = "logitsGradient";
-        if (memory.Gradient.OverlapThemselves)
-        {
-            throw new ArgumentException($"{name} has rows that overlap each other; each needs memory of its own.", name);
-        }
-
-        bool isInPlace = memory.Gradient.AreSame(in memory.Logits);
-        if (isInPlace && accumulates && memory.Targets.Count > 0)
-        {
-            throw new ArgumentException($"options.AccumulateGradient is true, but must be false in place: {name} holds the logits.", "options");
-        }
-
-        if (!isInPlace && memory.Gradient.Overlap(in memory.Logits))
-        {
-            throw new ArgumentException($"{name} overlaps a part of logits; it must be exactly the same memory or disjoint from it.", name);
-        }
-
-        Refuse(memory.Gradient.Memory.Overlaps(memory.Targets.Memory), name, "targets");
-        CheckDisjoint([(memory.Gradient.Memory, name)], inputs);
-    }
-
     /// <summary>Checks each of the outputs against the others and against the inputs.</summary>
-    public static void CheckDisjoint(
-        ReadOnlySpan<(MemoryRange Memory, string Name)> outputs, ReadOnlySpan<(MemoryRange Memory, string Name)> inputs)
+    public static void CheckDisjoint(ReadOnlySpan<NamedMemory> outputs, ReadOnlySpan<NamedMemory> inputs)
     {
         for (int i = 0; i < outputs.Length; i++)
         {
@@ -54,7 +22,7 @@ internal static class MemoryChecks
             Check(outputs[i], inputs);
         }
 
-        static void Check((MemoryRange Memory, string Name) output, ReadOnlySpan<(MemoryRange Memory, string Name)> others)
+        static void Check(NamedMemory output, ReadOnlySpan<NamedMemory> others)
         {
             foreach ((MemoryRange memory, string name) in others)
             {

@@ -42,12 +42,10 @@ internal sealed unsafe class HeadScratch : IDisposable
         Panels = (float*)next;
         next += PanelBytes(Threads);
         Tokens = (long*)next;
-        Targets = Tokens + TokensPerPart;
-        Weights = (float*)(Targets + TokensPerPart);
 
-        MatrixView Take(long rows, int columns, long rowStride)
+        MatrixView<float> Take(long rows, int columns, long rowStride)
         {
-            var matrix = new MatrixView((float*)next, rows, columns, rowStride);
+            var matrix = new MatrixView<float>((float*)next, rows, columns, rowStride);
             next += rows * rowStride * sizeof(float);
             return matrix;
         }
@@ -60,22 +58,18 @@ internal sealed unsafe class HeadScratch : IDisposable
     public int Threads { get; }
 
     /// <summary>A row for each token, as in the other matrices.</summary>
-    public MatrixView Logits { get; }
+    public MatrixView<float> Logits { get; }
 
-    public MatrixView Hidden { get; }
+    public MatrixView<float> Hidden { get; }
 
     /// <summary>Also where it is not wanted: a loss must not depend on whether it is.</summary>
-    public MatrixView HiddenGradient { get; }
+    public MatrixView<float> HiddenGradient { get; }
 
     /// <summary>What matrix products work in.</summary>
     public float* Panels { get; }
 
     /// <summary>Which tokens they are.</summary>
     public long* Tokens { get; }
-
-    public long* Targets { get; }
-
-    public float* Weights { get; }
 
     /// <summary>What so many tokens need at a time.</summary>
     public static long Needed(int tokens, int vocabularySize, int hiddenSize)
@@ -92,7 +86,7 @@ internal sealed unsafe class HeadScratch : IDisposable
 
     /// <summary>With what <see cref="BatchScheduler"/> allocates for it.</summary>
     private static long TokenBytes(int vocabularySize, int hiddenSize)
-        => ((RowStride(vocabularySize) + (2 * RowStride(hiddenSize)) + 1) * sizeof(float)) + (2 * sizeof(long)) + sizeof(TokenLosses);
+        => ((RowStride(vocabularySize) + (2 * RowStride(hiddenSize))) * sizeof(float)) + sizeof(long) + sizeof(TokenLosses);
 
     private static long PanelBytes(int threads) => Sgemm.ScratchLength(threads) * sizeof(float);
 

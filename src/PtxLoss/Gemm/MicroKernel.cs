@@ -41,7 +41,7 @@ internal static unsafe class MicroKernel<TVector>
     /// <param name="c">A tile of C, of <see cref="WholeRows"/> rows and NR columns.</param>
     /// <param name="adds">Whether to add to C.</param>
     /// <param name="next">What to prefetch, one line for each step of k.</param>
-    public static void Multiply(in PackedPanels panels, in MatrixView c, bool adds, ref PanelPrefetch next)
+    public static void Multiply(in PackedPanels panels, in MatrixView<float> c, bool adds, ref PanelPrefetch next)
     {
         if (c.Rows > FewRows)
         {
@@ -58,7 +58,7 @@ internal static unsafe class MicroKernel<TVector>
     /// <typeparam name="TTall">Whether there are more than <see cref="FewRows"/> rows.</typeparam>
     [MethodImpl(Jit.HotLoop)]
     [SuppressMessage("Design", "MA0051", Justification = "One loop, whose registers must all be in sight of the compiler.")]
-    private static void Multiply<TTall>(in PackedPanels panels, in MatrixView tile, bool adds, ref PanelPrefetch next)
+    private static void Multiply<TTall>(in PackedPanels panels, in MatrixView<float> tile, bool adds, ref PanelPrefetch next)
         where TTall : struct, IFlag
     {
         float* a = panels.A, b = panels.B, c = tile.Start;
@@ -69,7 +69,7 @@ internal static unsafe class MicroKernel<TVector>
         TVector left3 = zero, right3 = zero, left4 = zero, right4 = zero, left5 = zero, right5 = zero;
         TVector left6 = zero, right6 = zero, left7 = zero, right7 = zero, left8 = zero, right8 = zero;
         TVector left9 = zero, right9 = zero, left10 = zero, right10 = zero, left11 = zero, right11 = zero;
-        float* line = next.Line;
+        byte* line = next.Line;
         long toNextPiece = next.Stride;
         int pieces = next.PiecesLeft;
         for (int kc = panels.KC; kc > 0; kc--)

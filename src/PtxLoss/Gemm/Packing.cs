@@ -10,6 +10,7 @@ namespace PtxLosses.Gemm;
 /// <summary>
 /// Copies a matrix into panels of neighbouring columns. A panel holds its part of one row after that of the last, as the
 /// micro-kernel reads it, and zeros where the matrix has no more columns. A is packed as its transpose: its panels are of rows.
+/// Panels are of floats: elements of 16 bits are widened on the way.
 /// </summary>
 /// <typeparam name="TVector">What is copied at a time if rows are contiguous.</typeparam>
 internal static unsafe class Packing<TVector>
@@ -36,7 +37,8 @@ internal static unsafe class Packing<TVector>
     /// those beyond the step.
     /// </param>
     /// <param name="panels">Where the panels go, one after the other.</param>
-    public static void Pack(in MatrixView matrix, int step, int width, float* panels)
+    public static void Pack<TElement>(in MatrixView<TElement> matrix, int step, int width, float* panels)
+        where TElement : unmanaged
     {
         long rows = matrix.Rows, panelLength = rows * width;
         long whole = matrix.Columns < width ? 0 : ((matrix.Columns - width) / step) + 1;
@@ -44,7 +46,7 @@ internal static unsafe class Packing<TVector>
         {
             for (long panel = 0; panel < whole; panel += PanelsAtATime)
             {
-                MatrixView columns = matrix.Block(0, panel * step, rows, ((PanelsAtATime - 1) * step) + width);
+                MatrixView<TElement> columns = matrix.Block(0, panel * step, rows, ((PanelsAtATime - 1) * step) + width);
                 Copy(in columns, step, width, panels + (panel * panelLength));
             }
         }
@@ -68,9 +70,10 @@ internal static unsafe class Packing<TVector>
 
     /// <summary>As many whole panels as there are, from rows that are contiguous.</summary>
     [MethodImpl(Jit.HotLoop)]
-    private static void Copy(in MatrixView matrix, int step, int width, float* panels)
+    private static void Copy<TElement>(in MatrixView<TElement> matrix, int step, int width, float* panels)
+        where TElement : unmanaged
     {
-        float* row = matrix.Start;
+        TElement* row = matrix.Start;
         long stride = matrix.RowStride, rows = matrix.Rows, last = matrix.Columns - width;
         for (long panelLength = rows * width; rows > 0; rows--)
         {
@@ -79,7 +82,7 @@ internal static unsafe class Packing<TVector>
             {
                 for (int i = 0; i < width; i += TVector.Count)
                 {
-                    TVector.Load(row + column + i).Store(panel + i);
+                    ElementConvert.Load<TVector, TElement>(row + column + i).Store(panel + i);
                 }
 
                 panel += panelLength;
@@ -92,17 +95,27 @@ internal static unsafe class Packing<TVector>
 
     /// <summary>One whole panel, from columns that are contiguous.</summary>
     [MethodImpl(Jit.HotLoop)]
-    private static void Transpose(in MatrixView matrix, float* panel)
+    private static void Transpose<TElement>(in MatrixView<TElement> matrix, float* panel)
+        where TElement : unmanaged
     {
+        float* widened = stackalloc float[typeof(TElement) == typeof(float) ? 0 : ColumnsAtATime * RowsAtATime];
         int rows = (int)matrix.Rows, width = (int)matrix.Columns;
-        long stride = matrix.ColumnStride;
         for (int first = 0; first < rows; first += RowsAtATime)
         {
             int end = Math.Min(rows, first + RowsAtATime);
             for (int next = 0; next < width; next += ColumnsAtATime)
             {
                 int column = Math.Min(next, width - ColumnsAtATime); // of 12 columns, 4 are transposed twice
-                float* source = matrix.Start + (column * stride) + first, destination = panel + ((long)first * width) + column;
+                TElement* elements = matrix.Start + (column * matrix.ColumnStride) + first;
+                float* source = (float*)elements, destination = panel + ((long)first * width) + column;
+                long stride = matrix.ColumnStride;
+                if (typeof(TElement) != typeof(float))
+                {
+                    Widen(elements, stride, end - first, widened);
+                    source = widened;
+                    stride = RowsAtATime;
+                }
+
                 int row = first;
                 for (; (Avx.IsSupported || AdvSimd.Arm64.IsSupported) && row <= end - 4; row += 4)
                 {
@@ -122,6 +135,32 @@ internal static unsafe class Packing<TVector>
                     destination += width;
                 }
             }
+        }
+    }
+
+    /// <summary>
+    /// As many columns and rows, at most, as are transposed at a time. They stay columns: the transpose of floats takes it from
+    /// there, in the first-level cache.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Widen<TElement>(TElement* column, long stride, int rows, float* widened)
+        where TElement : unmanaged
+    {
+        for (int i = 0; i < ColumnsAtATime; i++)
+        {
+            int row = 0;
+            for (; row <= rows - TVector.Count; row += TVector.Count)
+            {
+                ElementConvert.Load<TVector, TElement>(column + row).Store(widened + row);
+            }
+
+            for (; row < rows; row++)
+            {
+                widened[row] = (float)ElementConvert.ToDouble(column[row]);
+            }
+
+            column += stride;
+            widened += RowsAtATime;
         }
     }
 
@@ -167,14 +206,15 @@ internal static unsafe class Packing<TVector>
     }
 
     /// <summary>One panel, which need not be whole, from a matrix with any strides.</summary>
-    private static void CopyElements(in MatrixView matrix, int width, float* panel)
+    private static void CopyElements<TElement>(in MatrixView<TElement> matrix, int width, float* panel)
+        where TElement : unmanaged
     {
         for (long row = 0; row < matrix.Rows; row++)
         {
             for (int column = 0; column < width; column++)
             {
                 panel[(row * width) + column] = column < matrix.Columns
-                    ? matrix.Start[(row * matrix.RowStride) + (column * matrix.ColumnStride)]
+                    ? (float)ElementConvert.ToDouble(matrix.Start[(row * matrix.RowStride) + (column * matrix.ColumnStride)])
                     : 0;
             }
         }

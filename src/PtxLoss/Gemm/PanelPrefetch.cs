@@ -9,12 +9,12 @@ namespace PtxLosses.Gemm;
 internal unsafe struct PanelPrefetch
 {
     /// <summary>The line to prefetch.</summary>
-    public float* Line;
+    public byte* Line;
 
-    /// <summary>From there to the same line of the next piece.</summary>
+    /// <summary>Bytes from there to the same line of the next piece.</summary>
     public long Stride;
 
-    /// <summary>From behind the last piece to the next line of the first.</summary>
+    /// <summary>Bytes from behind the last piece to the next line of the first.</summary>
     public long Back;
 
     /// <summary>Pieces of contiguous memory: rows, or columns.</summary>
@@ -23,22 +23,29 @@ internal unsafe struct PanelPrefetch
     /// <summary>How many of them there are before the walk goes back to the first.</summary>
     public int PiecesLeft;
 
-    private const int FloatsPerLine = 16;
-    private readonly float* _rest;
+    private const int BytesPerLine = 64;
+    private readonly byte* _rest;
     private long _linesLeft;
+
+    private PanelPrefetch(byte* start, long stride, int pieces, long bytesPerPiece, byte* rest)
+    {
+        Line = start;
+        Stride = stride;
+        Pieces = PiecesLeft = pieces;
+        Back = BytesPerLine - (pieces * stride);
+        _rest = rest;
+        _linesLeft = pieces * Segments.Count(bytesPerPiece, BytesPerLine);
+        Count(0);
+    }
 
     /// <param name="block">What is packed next; it may be empty.</param>
     /// <param name="rest">What to prefetch, over and over, when the walk is done.</param>
-    public PanelPrefetch(MatrixView block, float* rest)
+    public static PanelPrefetch Over<TElement>(in MatrixView<TElement> block, float* rest)
+        where TElement : unmanaged
     {
-        MatrixView pieces = block.ColumnStride == 1 ? block : block.Transposed;
-        Line = pieces.Start;
-        Stride = pieces.RowStride;
-        Pieces = PiecesLeft = (int)pieces.Rows;
-        Back = FloatsPerLine - (Pieces * Stride);
-        _rest = rest;
-        _linesLeft = Pieces * Segments.Count(pieces.Columns, FloatsPerLine);
-        Count(0);
+        MatrixView<TElement> pieces = block.ColumnStride == 1 ? block : block.Transposed;
+        long stride = pieces.RowStride * sizeof(TElement), bytesPerPiece = pieces.Columns * sizeof(TElement);
+        return new((byte*)pieces.Start, stride, (int)pieces.Rows, bytesPerPiece, (byte*)rest);
     }
 
     public readonly bool IsDone => _linesLeft <= 0;

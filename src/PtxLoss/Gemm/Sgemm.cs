@@ -3,7 +3,7 @@ using PtxLosses.Simd;
 
 namespace PtxLosses.Gemm;
 
-/// <summary>Matrix products in float.</summary>
+/// <summary>Matrix products in float, whose right operand may be of any element type but <see cref="double"/>.</summary>
 internal static unsafe class Sgemm
 {
     /// <summary>The kernels that this machine can run, best first.</summary>
@@ -15,8 +15,10 @@ internal static unsafe class Sgemm
     /// <summary>Floats of scratch memory that a product on so many threads needs.</summary>
     public static long ScratchLength(int threads) => threads * (long)SgemmKernel.ScratchLength;
 
-    /// <inheritdoc cref="SgemmKernel.Multiply"/>
-    public static void Multiply(MatrixView a, MatrixView b, MatrixView c, bool adds, int threads, float* scratch)
+    /// <inheritdoc cref="SgemmKernel.Multiply{TB}"/>
+    public static void Multiply<TB>(
+        MatrixView<float> a, MatrixView<TB> b, MatrixView<float> c, bool adds, int threads, float* scratch)
+        where TB : unmanaged
         => Kernels[0].Multiply(a, b, c, adds, threads, scratch);
 
     private static SgemmKernel[] MakeKernels()
@@ -57,14 +59,16 @@ internal abstract unsafe class SgemmKernel(string name, GemmBlocking blocking)
 
     /// <summary>C = A·B or C += A·B.</summary>
     /// <param name="a">A, m × k.</param>
-    /// <param name="b">B, k × n.</param>
+    /// <param name="b">B, k × n: floats, or numbers of 16 bits, which are widened while they are packed.</param>
     /// <param name="c">C, m × n, whose rows must be contiguous, and must not overlap with A or B.</param>
     /// <param name="adds">Whether to add to C.</param>
     /// <param name="threads">The most threads to use, at least 1.</param>
     /// <param name="scratch">
     /// <see cref="ScratchLength"/> floats for each thread. For speed they should start at a cache line.
     /// </param>
-    public void Multiply(MatrixView a, MatrixView b, MatrixView c, bool adds, int threads, float* scratch)
+    public void Multiply<TB>(
+        MatrixView<float> a, MatrixView<TB> b, MatrixView<float> c, bool adds, int threads, float* scratch)
+        where TB : unmanaged
     {
         if (c.IsEmpty)
         {
@@ -85,5 +89,7 @@ internal abstract unsafe class SgemmKernel(string name, GemmBlocking blocking)
     }
 
     /// <summary>The same on one thread, for at most MC rows.</summary>
-    protected abstract void MultiplyBlock(in MatrixView a, in MatrixView b, in MatrixView c, bool adds, float* scratch);
+    protected abstract void MultiplyBlock<TB>(
+        in MatrixView<float> a, in MatrixView<TB> b, in MatrixView<float> c, bool adds, float* scratch)
+        where TB : unmanaged;
 }

@@ -19,23 +19,24 @@ internal sealed unsafe class SgemmKernel<TVector>()
     private static int PackMR => MicroKernel<TVector>.PackMR;
 
     /// <inheritdoc/>
-    protected override void MultiplyBlock(in MatrixView a, in MatrixView b, in MatrixView c, bool adds, float* scratch)
+    protected override void MultiplyBlock<TB>(
+        in MatrixView<float> a, in MatrixView<TB> b, in MatrixView<float> c, bool adds, float* scratch)
     {
         float* tile = stackalloc float[MR * NR];
         int kc = Blocking.KC(a.Columns), nc = Blocking.NC(kc);
         long pc = 0;
         do
         {
-            MatrixView blockOfA = a.Block(0, pc, a.Rows, kc);
+            MatrixView<float> blockOfA = a.Block(0, pc, a.Rows, kc);
             var panels = new PackedPanels(scratch, scratch + GemmBlocking.PackedA, (int)blockOfA.Columns);
             Packing<SimdFloat128>.Pack(blockOfA.Transposed, MR, PackMR, panels.A);
-            var nextA = new PanelPrefetch(a.Block(0, pc + kc, a.Rows, kc), panels.A);
+            var nextA = PanelPrefetch.Over(a.Block(0, pc + kc, a.Rows, kc), panels.A);
             for (long jc = 0; jc < c.Columns; jc += nc)
             {
                 Packing<TVector>.Pack(b.Block(pc, jc, kc, nc), NR, NR, panels.B);
                 bool isLast = jc + nc >= c.Columns;
-                MatrixView nextBlockOfB = isLast ? b.Block(pc + kc, 0, kc, nc) : b.Block(pc, jc + nc, kc, nc);
-                var nextB = new PanelPrefetch(nextBlockOfB, panels.B);
+                MatrixView<TB> nextBlockOfB = isLast ? b.Block(pc + kc, 0, kc, nc) : b.Block(pc, jc + nc, kc, nc);
+                var nextB = PanelPrefetch.Over(nextBlockOfB, panels.B);
                 MacroKernel(panels, c.Block(0, jc, c.Rows, nc), adds || pc > 0, tile, ref nextA, ref nextB);
             }
 
@@ -46,7 +47,7 @@ internal sealed unsafe class SgemmKernel<TVector>()
 
     /// <summary>Every panel of A times every panel of B.</summary>
     private static void MacroKernel(
-        PackedPanels panels, in MatrixView c, bool adds, float* tile, ref PanelPrefetch nextA, ref PanelPrefetch nextB)
+        PackedPanels panels, in MatrixView<float> c, bool adds, float* tile, ref PanelPrefetch nextA, ref PanelPrefetch nextB)
     {
         float* firstPanelOfB = panels.B;
         for (long ir = 0; ir < c.Rows; ir += MR)
@@ -66,7 +67,8 @@ internal sealed unsafe class SgemmKernel<TVector>()
     /// <summary>
     /// The micro-kernel writes whole tiles only. At an edge of C it writes to other memory, which is copied in part.
     /// </summary>
-    private static void MultiplyTile(in PackedPanels panels, in MatrixView c, bool adds, float* tile, ref PanelPrefetch next)
+    private static void MultiplyTile(
+        in PackedPanels panels, in MatrixView<float> c, bool adds, float* tile, ref PanelPrefetch next)
     {
         int rows = MicroKernel<TVector>.WholeRows(c.Rows);
         if (c.Rows == rows && c.Columns == NR)
@@ -75,7 +77,7 @@ internal sealed unsafe class SgemmKernel<TVector>()
             return;
         }
 
-        var whole = new MatrixView(tile, rows, NR, NR);
+        var whole = new MatrixView<float>(tile, rows, NR, NR);
         MicroKernel<TVector>.Multiply(in panels, in whole, adds: false, ref next);
         for (long row = 0; row < c.Rows; row++)
         {

@@ -29,17 +29,16 @@ internal static unsafe class BatchPassCalls
             var memory = new BatchMemory<TLogit, int>
             {
                 Logits = new(logitsStart, tokens, vocabularySize),
-                Targets = new(targetsStart, tokens, options.IgnoreIndex),
-                TokenWeights = weightsStart,
+                Tokens = new() { Targets = new(targetsStart, tokens, options.IgnoreIndex), TokenWeights = weightsStart },
                 Gradient = new(gradientStart, tokens, vocabularySize),
                 WantsGradient = true,
             };
-            BatchCount count = BatchCount.Of(in memory.Targets, vocabularySize, [tokens], tokenWeights);
+            BatchCount count = BatchCount.Of(in memory.Tokens.Targets, vocabularySize, [tokens], tokenWeights);
             var normalizer = new Normalizer(options);
             var pass = new BatchPass<TLogit, int>(
-                kernel, in memory, LossCall.RowOptionsOf(options), coefficient / normalizer.DivisorFor(count.Weight));
+                kernel, in memory, OptionChecks.RowOptionsOf(options), coefficient / normalizer.DivisorFor(count.Weight));
             TokenLosses sums = BatchScheduler.Run(in pass);
-            return new(0, coefficient, new(sums.CrossEntropy, sums.ZLoss, count.Weight, count.Tokens), normalizer, options.ZLossCoefficient);
+            return new(0, coefficient, new(sums, count.Weight, count.Tokens, options.Statistics), normalizer, options.ZLossCoefficient);
         }
     }
 }

@@ -84,7 +84,7 @@ public class AccumulatorTests
         PtxLossAccumulator here = new(), there = new();
         here.Add(expected);
 
-        there.Add(here.LossSum, here.WeightSum, here.ZLossSum, here.TokenCount, options);
+        there.Add(here.LossSum, here.WeightSum, here.ZLossSum, here.TokenCount, options: options);
 
         there.ToResult(2, 0.5).Should().Be(expected);
         (there.WeightSum, there.TokenCount).Should().Be((4.75, 6));
@@ -203,7 +203,7 @@ public class AccumulatorTests
         var options = new PtxLossOptions { ZLossCoefficient = zLossCoefficient };
 
         Refuses(
-            () => accumulator.Add(lossSum, weightSum, zLossSum, 2, options), message, message[..message.IndexOf(' ', StringComparison.Ordinal)]);
+            () => accumulator.Add(lossSum, weightSum, zLossSum, 2, options: options), message, message[..message.IndexOf(' ', StringComparison.Ordinal)]);
         accumulator.TokenCount.Should().Be(0);
     }
 

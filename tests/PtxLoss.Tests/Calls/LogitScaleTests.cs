@@ -82,7 +82,7 @@ public class LogitScaleTests
         float[] half = [.. problem.Weight.Select(w => w / 2)], gradient = new float[half.Length], ofHalf = new float[half.Length];
         var hidden = new ReadOnlyTensorSpan<float>(problem.Hidden, [6, 16]);
 
-        PtxLossResult scaled = PtxLoss.ComputeFromHiddenWithGradient<int>(
+        PtxLossResult scaled = PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             0,
             hidden,
             new ReadOnlyTensorSpan<float>(problem.Weight, [300, 16]),
@@ -90,7 +90,7 @@ public class LogitScaleTests
             1,
             new() { Weight = new TensorSpan<float>(gradient, [300, 16]) },
             new() { LogitScale = 0.5 });
-        PtxLossResult expected = PtxLoss.ComputeFromHiddenWithGradient<int>(
+        PtxLossResult expected = PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             0,
             hidden,
             new ReadOnlyTensorSpan<float>(half, [300, 16]),

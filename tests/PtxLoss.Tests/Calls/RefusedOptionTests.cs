@@ -19,11 +19,15 @@ public class RefusedOptionTests
         [nameof(PtxLossOptions.ZLossCoefficient)] = new() { ZLossCoefficient = 0.1 },
         [nameof(PtxLossOptions.LogitScale)] = new() { LogitScale = 0.5 },
         [nameof(PtxLossOptions.LogitSoftCap)] = new() { LogitSoftCap = 5 },
+        [nameof(PtxLossOptions.TargetWeighting)] = new() { TargetWeighting = TargetWeighting.Probability },
+        [nameof(PtxLossOptions.Statistics)] = new() { Statistics = LossStatistics.Accuracy },
         [nameof(PtxLossOptions.AccumulateGradient)] = new() { AccumulateGradient = true },
         [nameof(PtxLossOptions.MaxDegreeOfParallelism)] = new() { MaxDegreeOfParallelism = 1 },
         [nameof(PtxLossOptions.VocabularyStart)] = new() { VocabularyStart = 0 },
         [nameof(PtxLossOptions.MaxScratchBytes)] = new() { MaxScratchBytes = 8 << 20 },
     };
+
+    private static readonly string[] _refusedForSoft = ["ShiftTargets", "VocabularyStart", "LabelSmoothing", "TargetWeighting", "Statistics"];
 
     private static readonly Dictionary<string, (Action<Memory, PtxLossOptions> Run, string[] Refuses)> _calls = new(StringComparer.Ordinal)
     {
@@ -35,26 +39,50 @@ public class RefusedOptionTests
         ["ComputeWithGradient over tensors"] = (
             (x, options) => PtxLoss.ComputeWithGradient(0, x.LogitsTensor, x.TargetsTensor, 1, x.GradientTensor, options), ["VocabularyStart"]),
         ["ComputeFromHidden"] = (
-            (x, options) => PtxLoss.ComputeFromHidden<int>(0, x.LogitsTensor, x.LogitsTensor, x.Targets, 1, options),
+            (x, options) => PtxLoss.ComputeFromHidden<float, int>(0, x.LogitsTensor, x.LogitsTensor, x.Targets, 1, options),
             ["ShiftTargets", "VocabularyStart"]),
         ["ComputeFromHiddenWithGradient"] = (
-            (x, options) => PtxLoss.ComputeFromHiddenWithGradient<int>(
+            (x, options) => PtxLoss.ComputeFromHiddenWithGradient<float, int>(
                 0, x.LogitsTensor, x.LogitsTensor, x.Targets, 1, new() { Hidden = x.GradientTensor }, options),
             ["ShiftTargets", "VocabularyStart"]),
         ["Forward"] = (
             (x, options) => CrossEntropy.Forward(x.Logits, x.Targets, 4, new() { LogSumExp = x.Outputs }, options),
-            ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient"]),
+            ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
         ["Backward"] = (
             (x, options) => CrossEntropy.Backward(
                 x.Logits, x.Targets, 4, new() { LogSumExp = x.Outputs }, new() { Loss = x.Outputs }, x.Gradient, options),
-            ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient"]),
+            ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
         ["Forward over tensors"] = (
             (x, options) => CrossEntropy.Forward(x.LogitsTensor, x.TargetsTensor, new() { LogSumExp = x.Outputs }, options),
-            ["Reduction", "Denominator", "ZLossCoefficient"]),
+            ["Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
         ["Backward over tensors"] = (
             (x, options) => CrossEntropy.Backward(
                 x.LogitsTensor, x.TargetsTensor, new() { LogSumExp = x.Outputs }, new() { Loss = x.Outputs }, x.GradientTensor, options),
-            ["Reduction", "Denominator", "ZLossCoefficient"]),
+            ["Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
+        ["ForwardFromHidden"] = (
+            (x, options) => CrossEntropy.ForwardFromHidden(
+                x.LogitsTensor, x.LogitsTensor, x.Targets, new() { LogSumExp = x.Outputs }, options),
+            ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
+        ["BackwardFromHidden"] = (
+            (x, options) => CrossEntropy.BackwardFromHidden(
+                x.LogitsTensor,
+                x.LogitsTensor,
+                x.Targets,
+                new() { LogSumExp = x.Outputs },
+                new() { Loss = x.Outputs },
+                new() { Hidden = x.GradientTensor },
+                options),
+            ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
+        ["Compute of soft targets"] = ((x, options) => PtxLoss.Compute(0, x.Logits, x.SoftTargets, 4, 1, options), _refusedForSoft),
+        ["ComputeWithGradient of soft targets"] = (
+            (x, options) => PtxLoss.ComputeWithGradient(0, x.Logits, x.SoftTargets, 4, 1, x.Gradient, options), _refusedForSoft),
+        ["ComputeFromHidden of soft targets"] = (
+            (x, options) => PtxLoss.ComputeFromHidden(0, x.LogitsTensor, x.LogitsTensor, x.SoftTargets, 1, options), _refusedForSoft),
+        ["ComputeFromHiddenWithGradient of soft targets"] = (
+            (x, options) => PtxLoss.ComputeFromHiddenWithGradient(
+                0, x.LogitsTensor, x.LogitsTensor, x.SoftTargets, 1, new() { Hidden = x.GradientTensor }, options),
+            _refusedForSoft),
+        ["Denominator of soft targets"] = ((x, options) => PtxLoss.Denominator(x.SoftTargets, options), ["ShiftTargets"]),
         ["Denominator"] = ((x, options) => PtxLoss.Denominator(x.Targets, options), ["ShiftTargets"]),
         ["Denominator of a tensor"] = ((x, options) => PtxLoss.Denominator(x.TargetsTensor, options), []),
         ["Add"] = ((_, options) => new PtxLossAccumulator().Add(1, 2, options: options), []),
@@ -110,6 +138,10 @@ public class RefusedOptionTests
         public float[] Logits { get; } = TestData.Logits(12, seed: 1);
 
         public int[] Targets { get; } = [0, 1, 2];
+
+        public int[] Ids { get; } = [0, 1, 1, 2, 2, 0];
+
+        public SoftTargets<int> SoftTargets => new(Ids, [0.5f, 0.5f, 1, 0.25f, 0, 1], idsPerToken: 2);
 
         public float[] Gradient { get; } = [.. Enumerable.Repeat(Untouched, 12)];
 

@@ -127,7 +127,7 @@ public class ShardTests
 
         var losses = new PtxLossAccumulator();
         losses.Add(
-            loss, PtxLoss.Denominator(targets, options, weights), zLoss, (long)PtxLoss.Denominator(targets, options), options);
+            loss, PtxLoss.Denominator(targets, options, weights), zLoss, (long)PtxLoss.Denominator(targets, options), options: options);
         return losses;
     }
 
@@ -370,7 +370,7 @@ public class ShardTests
             () => PtxLoss.ComputeWithGradient(0, logits, _targets, VocabularySize, 1, gradient, shard),
             "options.VocabularyStart is 100, but must be null here: *", "options");
         Refuses(
-            () => PtxLoss.ComputeFromHidden<int>(0, new(logits, [4, 100]), new(logits, [4, 100]), _targets, 1, shard),
+            () => PtxLoss.ComputeFromHidden<float, int>(0, new(logits, [4, 100]), new(logits, [4, 100]), _targets, 1, shard),
             "options.VocabularyStart is 100, but must be null here: *", "options");
 
         gradient.Should().OnlyContain(x => x == 7);

@@ -21,7 +21,7 @@ public class TokenWeightTests
         PtxLossResult FromHidden(float[] weights)
         {
             var matrix = new ReadOnlyTensorSpan<float>(logits, [4, 7], []);
-            return PtxLoss.ComputeFromHidden<int>(0, in matrix, in matrix, targets, 1, tokenWeights: weights);
+            return PtxLoss.ComputeFromHidden<float, int>(0, in matrix, in matrix, targets, 1, tokenWeights: weights);
         }
     }
 

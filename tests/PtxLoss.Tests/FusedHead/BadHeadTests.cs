@@ -107,7 +107,7 @@ public class BadHeadTests
     [InlineData(4, 6)] // rows are not as far apart
     public void A_gradient_whose_rows_reach_into_others(int distance, int stride)
     {
-        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<int>(
+        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             0,
             new ReadOnlyTensorSpan<float>(_memory, 50, [3, 4], [7, 1]),
             new ReadOnlyTensorSpan<float>(new float[20], [5, 4]),
@@ -126,7 +126,7 @@ public class BadHeadTests
     public void A_gradient_that_shares_one_element(int gradientStart, int stride)
     {
         int hiddenStart = gradientStart == 11 ? 0 : gradientStart + (4 * stride) + 3;
-        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<int>(
+        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             0,
             new ReadOnlyTensorSpan<float>(_memory, hiddenStart, [3, 4], []),
             new ReadOnlyTensorSpan<float>(new float[20], [5, 4]),
@@ -143,7 +143,7 @@ public class BadHeadTests
     {
         ReadOnlyTensorSpan<float> hidden = new(_memory, 0, [3, 4], []), weight = new(_memory, 4, [5, 4], []);
 
-        PtxLoss.ComputeFromHidden<int>(0, hidden, weight, _targets, 1, null, _memory.AsSpan(0, 5), _memory.AsSpan(0, 3))
+        PtxLoss.ComputeFromHidden<float, int>(0, hidden, weight, _targets, 1, null, _memory.AsSpan(0, 5), _memory.AsSpan(0, 3))
             .Total.ShouldBeTheLoss(Math.Log(5));
     }
 
@@ -153,7 +153,7 @@ public class BadHeadTests
         ReadOnlyTensorSpan<float> hidden = new(_memory, 20, [3, 4], []), weight = new(_memory, 52, [5, 4], []);
         TensorSpan<float> hiddenGradient = new(_memory, 72, [3, 4], []), weightGradient = new(_memory, 32, [5, 4], []);
 
-        PtxLoss.ComputeFromHiddenWithGradient<int>(
+        PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             0, hidden, weight, _targets, 1, new() { Hidden = hiddenGradient, Weight = weightGradient, Bias = _memory.AsSpan(84, 5) });
 
         _memory[..32].Concat(_memory[52..72]).Concat(_memory[89..]).Should().OnlyContain(x => x == Untouched);
@@ -164,7 +164,7 @@ public class BadHeadTests
     public void A_gradient_over_the_targets()
     {
         float[] memory = new float[20];
-        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<int>(
+        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             0,
             new ReadOnlyTensorSpan<float>(_memory, 0, [3, 4], []),
             new ReadOnlyTensorSpan<float>(_memory, 12, [5, 4], []),
@@ -206,7 +206,7 @@ public class BadHeadTests
         PtxLossOptions? options = null,
         (Place First, Place Second)? shared = null)
     {
-        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<int>(
+        Action act = () => PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             0,
             Tensor(Place.Hidden, hidden ?? [3, 4], hiddenStrides),
             Tensor(Place.Weight, weight ?? [5, 4], weightStrides),

@@ -76,7 +76,7 @@ internal sealed class HeadProblem
     private Layout OfVocabulary => Rows(VocabularySize);
 
     public PtxLossResult Loss()
-        => PtxLoss.ComputeFromHidden<int>(
+        => PtxLoss.ComputeFromHidden<float, int>(
             0.5,
             OfTokens.Over(PlaceHidden()),
             OfVocabulary.Over(PlaceWeight()),
@@ -90,7 +90,7 @@ internal sealed class HeadProblem
     {
         Memory<float> hidden = Place(OfTokens, Filled(Hidden.Length)), weight = Place(OfVocabulary, Filled(Weight.Length));
         Memory<float> bias = Memories.ToWrite(Filled(VocabularySize));
-        PtxLossResult result = PtxLoss.ComputeFromHiddenWithGradient<int>(
+        PtxLossResult result = PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             0.5,
             OfTokens.Over(PlaceHidden()),
             OfVocabulary.Over(PlaceWeight()),

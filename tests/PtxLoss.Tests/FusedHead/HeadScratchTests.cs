@@ -21,8 +21,6 @@ public unsafe class HeadScratchTests
             Rows(scratch.HiddenGradient, hiddenSize),
             ((nint)scratch.Panels, Sgemm.ScratchLength(scratch.Threads) * sizeof(float)),
             ((nint)scratch.Tokens, count * sizeof(long)),
-            ((nint)scratch.Targets, count * sizeof(long)),
-            ((nint)scratch.Weights, count * sizeof(float)),
         ];
 
         for (int i = 1; i < parts.Length; i++)
@@ -37,7 +35,7 @@ public unsafe class HeadScratchTests
         (last + bytes - start + ofSchedule + 48).Should().BeLessThanOrEqualTo(scratch.Bytes, "up to 48 bytes are lost in front of a line");
         scratch.Bytes.Should().BeLessThanOrEqualTo(most);
 
-        (nint, long) Rows(MatrixView matrix, int columns)
+        (nint, long) Rows(MatrixView<float> matrix, int columns)
         {
             (matrix.Rows, matrix.Columns).Should().Be((count, columns));
             return ((nint)matrix.Start, matrix.Rows * matrix.RowStride * sizeof(float));

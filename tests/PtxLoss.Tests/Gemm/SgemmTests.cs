@@ -43,9 +43,61 @@ public unsafe class SgemmTests
                 foreach (bool adds in new[] { false, true })
                 {
                     bool transposesA = (transpositions & 1) != 0, transposesB = (transpositions & 2) != 0;
-                    float[] result = problem.Multiply(kernel, transposesA, transposesB, adds, threads: 1);
+                    float[] result = problem.Multiply<float>(kernel, transposesA, transposesB, adds, threads: 1);
                     problem.ShouldBeTheProduct(result, adds);
                 }
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Numbers_of_16_bits_are_multiplied_as_the_floats_that_they_are(string name)
+    {
+        SgemmKernel kernel = Find(name);
+        foreach ((int rows, int columns, int inner) in Shapes)
+        {
+            CheckProduct<Half>(kernel, new(rows, columns, inner, x => (float)(Half)x));
+            CheckProduct<BFloat16>(kernel, new(rows, columns, inner, x => (float)(BFloat16)x));
+        }
+
+        static void CheckProduct<TB>(SgemmKernel kernel, Problem problem)
+            where TB : unmanaged
+        {
+            foreach (bool transposesB in new[] { false, true })
+            {
+                foreach (bool adds in new[] { false, true })
+                {
+                    float[] result = problem.Multiply<TB>(kernel, transposesA: adds, transposesB, adds, threads: 2);
+                    result.ShouldBeIdentical(problem.Multiply<float>(kernel, transposesA: adds, transposesB, adds, threads: 1));
+                    problem.ShouldBeTheProduct(result, adds);
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Every_number_of_16_bits_comes_through_a_product_with_1(string name)
+    {
+        CheckNumbers(Find(name), Patterns<Half>(65_536), x => (float)x);
+        CheckNumbers(Find(name), Patterns<BFloat16>(65_536), x => (float)x);
+
+        static void CheckNumbers<TB>(SgemmKernel kernel, TB[] numbers, Func<TB, float> toSingle)
+            where TB : unmanaged
+        {
+            float[] result = new float[numbers.Length], scratch = new float[Sgemm.ScratchLength(1)];
+            float one = 1;
+            foreach (bool byColumns in new[] { false, true })
+            {
+                fixed (TB* b = numbers)
+                fixed (float* start = result, panels = scratch)
+                {
+                    MatrixView<float> a = new(&one, 1, 1, 1), c = new(start, 1, numbers.Length, numbers.Length);
+                    kernel.Multiply(a, View(b, 1, numbers.Length, byColumns), c, adds: false, 1, panels);
+                }
+
+                result.Should().Equal(numbers.Select(toSingle), (actual, expected) => actual.Equals(expected));
             }
         }
     }
@@ -59,12 +111,12 @@ public unsafe class SgemmTests
         foreach ((int rows, int columns, int inner) in shapes)
         {
             var problem = new Problem(rows, columns, inner);
-            float[] expected = problem.Multiply(kernel, false, true, adds: true, threads: 1);
+            float[] expected = problem.Multiply<float>(kernel, false, true, adds: true, threads: 1);
             problem.ShouldBeTheProduct(expected, adds: true);
             foreach (int threads in new[] { 2, 3, 7 })
             {
-                problem.Multiply(kernel, false, true, adds: true, threads).ShouldBeIdentical(expected);
-                problem.Multiply(kernel, true, false, adds: true, threads).ShouldBeIdentical(expected);
+                problem.Multiply<float>(kernel, false, true, adds: true, threads).ShouldBeIdentical(expected);
+                problem.Multiply<float>(kernel, true, false, adds: true, threads).ShouldBeIdentical(expected);
             }
         }
     }
@@ -77,7 +129,7 @@ public unsafe class SgemmTests
         foreach (int inner in new[] { 65, 341 })
         {
             var problem = new Problem(kernel.Blocking.MC(kernel.Blocking.KC(inner)), 37, inner);
-            problem.ShouldBeTheProduct(problem.Multiply(kernel, false, false, adds: false, threads: 1), adds: false);
+            problem.ShouldBeTheProduct(problem.Multiply<float>(kernel, false, false, adds: false, threads: 1), adds: false);
         }
     }
 
@@ -93,13 +145,13 @@ public unsafe class SgemmTests
             float* scratch = (float*)NativeMemory.Alloc((nuint)Sgemm.ScratchLength(1), sizeof(float));
             fixed (float* startOfA = a, startOfB = b, start = result)
             {
-                var viewOfA = new MatrixView(startOfA, rows, inner, 2 * inner, 2);
-                var viewOfB = new MatrixView(startOfB, inner, columns, 2 * columns, 2);
+                var viewOfA = new MatrixView<float>(startOfA, rows, inner, 2 * inner, 2);
+                var viewOfB = new MatrixView<float>(startOfB, inner, columns, 2 * columns, 2);
                 kernel.Multiply(viewOfA, viewOfB, new(start, rows, columns, columns), adds: false, 1, scratch);
             }
 
             NativeMemory.Free(scratch);
-            result.ShouldBeIdentical(problem.Multiply(kernel, false, false, adds: false, threads: 1));
+            result.ShouldBeIdentical(problem.Multiply<float>(kernel, false, false, adds: false, threads: 1));
         }
 
         static float[] Spread(float[] matrix) => [.. matrix.SelectMany(x => new[] { x, float.NaN })];
@@ -112,7 +164,7 @@ public unsafe class SgemmTests
         float[] memory = [1, 2, 3, 4];
         fixed (float* start = memory)
         {
-            MatrixView none = new(start, 0, 2, 2), other = new(start, 2, 2, 2);
+            MatrixView<float> none = new(start, 0, 2, 2), other = new(start, 2, 2, 2);
             Find(name).Multiply(none, other, none, adds: false, 1, scratch: null);
             Find(name).Multiply(other, none.Transposed, none.Transposed, adds: false, 1, scratch: null);
         }
@@ -136,7 +188,7 @@ public unsafe class SgemmTests
             float[] packed = [.. Enumerable.Repeat(Untouched, (panels * rows * width) + width)];
             fixed (float* from = matrix, to = packed)
             {
-                Packing<SimdFloat128>.Pack(new(from, rows, columns, rowStride, columnStride), step, width, to);
+                Packing<SimdFloat128>.Pack<float>(new(from, rows, columns, rowStride, columnStride), step, width, to);
             }
 
             for (int i = 0; i < packed.Length; i++)
@@ -151,13 +203,21 @@ public unsafe class SgemmTests
         }
     }
 
+    [Fact]
+    public void Numbers_of_16_bits_are_packed_as_the_floats_that_they_are()
+    {
+        var packings = default(PackEveryPattern);
+        SimdWidths.Visit(ref packings);
+        packings.Visit<SimdFloat128>();
+    }
+
     [Theory]
     [MemberData(nameof(Kernels))]
     public void Errors_do_not_add_up(string name)
     {
         // The bound of the other tests is for errors that all have one sign; those of one product do not.
         var problem = new Problem(24, 40, 5003);
-        float[] result = problem.Multiply(Find(name), false, false, adds: false, threads: 1);
+        float[] result = problem.Multiply<float>(Find(name), false, false, adds: false, threads: 1);
 
         problem.RootMeanSquareError(result).Should().BeLessThan(Math.Sqrt(5003) * Math.Pow(2, -24));
     }
@@ -174,31 +234,89 @@ public unsafe class SgemmTests
         SgemmKernel kernel = Find(name);
         foreach ((int rows, int columns, int inner) in Shapes.Where(shape => shape.Inner > 0))
         {
-            var problem = new Problem(rows, columns, inner);
             foreach (bool atEnd in new[] { false, true })
             {
-                using var a = new GuardedMemory<float>(problem.A, atEnd);
-                using var b = new GuardedMemory<float>(problem.B, atEnd);
-                using var c = new GuardedMemory<float>(new float[rows * columns], atEnd);
-                using var scratch = new GuardedMemory<float>(new float[Sgemm.ScratchLength(1)], atEnd);
-                for (int transpositions = 0; transpositions < 4; transpositions++)
-                {
-                    MatrixView viewOfA = View(Start(a), rows, inner, (transpositions & 1) != 0);
-                    MatrixView viewOfB = View(Start(b), inner, columns, (transpositions & 2) != 0);
-                    MatrixView viewOfC = View(Start(c), rows, columns, byColumns: false);
-                    kernel.Multiply(viewOfA, viewOfB, viewOfC, adds: transpositions == 3, threads: 1, Start(scratch));
-                }
+                MultiplyGuarded<float>(kernel, rows, columns, inner, atEnd);
+                MultiplyGuarded<Half>(kernel, rows, columns, inner, atEnd);
+                MultiplyGuarded<BFloat16>(kernel, rows, columns, inner, atEnd);
             }
         }
+    }
 
-        static float* Start(GuardedMemory<float> memory) => (float*)Unsafe.AsPointer(ref memory.Span[0]);
+    private static void MultiplyGuarded<TB>(SgemmKernel kernel, int rows, int columns, int inner, bool atEnd)
+        where TB : unmanaged
+    {
+        using var a = new GuardedMemory<float>(new float[rows * inner], atEnd);
+        using var b = new GuardedMemory<TB>(new TB[inner * columns], atEnd);
+        using var c = new GuardedMemory<float>(new float[rows * columns], atEnd);
+        using var scratch = new GuardedMemory<float>(new float[Sgemm.ScratchLength(1)], atEnd);
+        for (int transpositions = 0; transpositions < 4; transpositions++)
+        {
+            MatrixView<float> viewOfA = View(Start(a), rows, inner, (transpositions & 1) != 0);
+            MatrixView<TB> viewOfB = View(Start(b), inner, columns, (transpositions & 2) != 0);
+            MatrixView<float> viewOfC = View(Start(c), rows, columns, byColumns: false);
+            kernel.Multiply(viewOfA, viewOfB, viewOfC, adds: transpositions == 3, threads: 1, Start(scratch));
+        }
+
+        static T* Start<T>(GuardedMemory<T> memory)
+            where T : unmanaged
+            => (T*)Unsafe.AsPointer(ref memory.Span[0]);
     }
 
     private static SgemmKernel Find(string name) => Sgemm.Kernels.Single(kernel => kernel.Name == name);
 
+    /// <summary>Numbers of 16 bits, whose patterns count up, over and over.</summary>
+    private static T[] Patterns<T>(int count)
+        where T : unmanaged
+        => [.. Enumerable.Range(0, count).Select(bits => Unsafe.BitCast<ushort, T>((ushort)bits))];
+
     /// <summary>A matrix that is stored by rows, or by columns.</summary>
-    private static MatrixView View(float* start, int rows, int columns, bool byColumns)
-        => byColumns ? new MatrixView(start, columns, rows, rows).Transposed : new(start, rows, columns, columns);
+    private static MatrixView<T> View<T>(T* start, int rows, int columns, bool byColumns)
+        where T : unmanaged
+        => byColumns ? new MatrixView<T>(start, columns, rows, rows).Transposed : new(start, rows, columns, columns);
+
+    /// <summary>
+    /// Packs matrices of every pattern of 16 bits, whose columns are not whole panels, nor their rows whole registers.
+    /// </summary>
+    private readonly struct PackEveryPattern : ISimdVisitor
+    {
+        private const int Rows = 273, Columns = 259, Width = 32;
+
+        public void Visit<TVector>()
+            where TVector : struct, ISimdFloat<TVector>
+        {
+            foreach ((int rowStride, int columnStride) in new[] { (Columns, 1), (1, Rows), (2 * Columns, 2) })
+            {
+                Check<TVector, Half>(x => (float)x, rowStride, columnStride);
+                Check<TVector, BFloat16>(x => (float)x, rowStride, columnStride);
+            }
+        }
+
+        private static void Check<TVector, T>(Func<T, float> toSingle, int rowStride, int columnStride)
+            where TVector : struct, ISimdFloat<TVector>
+            where T : unmanaged
+        {
+            T[] matrix = Patterns<T>(2 * Rows * Columns);
+            float[] packed = new float[Segments.Count(Columns, Width) * Rows * Width];
+            fixed (T* from = matrix)
+            fixed (float* to = packed)
+            {
+                Packing<TVector>.Pack<T>(new(from, Rows, Columns, rowStride, columnStride), Width, Width, to);
+            }
+
+            for (int i = 0; i < packed.Length; i++)
+            {
+                (int row, int column) = (i / Width % Rows, (i / (Rows * Width) * Width) + (i % Width));
+                float actual = packed[i];
+                float expected = column < Columns ? toSingle(matrix[(row * rowStride) + (column * columnStride)]) : 0;
+                bool sameSign = float.IsNaN(expected) || float.IsNegative(actual) == float.IsNegative(expected);
+                if (!actual.Equals(expected) || !sameSign)
+                {
+                    Assert.Fail($"{typeof(TVector)}, {typeof(T)}, row {row}, column {column}: {actual} is not {expected}.");
+                }
+            }
+        }
+    }
 
     /// <summary>Two matrices by rows, their product and the sums of the magnitudes that make it up.</summary>
     private sealed class Problem
@@ -207,11 +325,15 @@ public unsafe class SgemmTests
         private readonly float[] _before;
         private readonly double[] _product, _magnitudes;
 
-        public Problem(int rows, int columns, int inner)
+        /// <param name="rows">Rows of A.</param>
+        /// <param name="columns">Columns of B.</param>
+        /// <param name="inner">Columns of A.</param>
+        /// <param name="roundB">Makes B's elements such that they may be of another type.</param>
+        public Problem(int rows, int columns, int inner, Func<float, float>? roundB = null)
         {
             (_rows, _columns, _inner) = (rows, columns, inner);
             A = Numbers(rows * inner, seed: rows);
-            B = Numbers(inner * columns, seed: columns);
+            B = [.. Numbers(inner * columns, seed: columns).Select(x => roundB == null ? x : roundB(x))];
             _before = Numbers(rows * columns, seed: inner);
             _product = new double[rows * columns];
             _magnitudes = new double[rows * columns];
@@ -235,7 +357,8 @@ public unsafe class SgemmTests
         public float[] B { get; }
 
         /// <summary>The product, from operands that are stored by rows or by columns, into rows with a gap.</summary>
-        public float[] Multiply(SgemmKernel kernel, bool transposesA, bool transposesB, bool adds, int threads)
+        public float[] Multiply<TB>(SgemmKernel kernel, bool transposesA, bool transposesB, bool adds, int threads)
+            where TB : unmanaged
         {
             int stride = _columns + Gap;
             float[] c = new float[_rows * stride];
@@ -247,10 +370,11 @@ public unsafe class SgemmTests
 
             float* scratch = (float*)NativeMemory.Alloc((nuint)Sgemm.ScratchLength(threads), sizeof(float));
             fixed (float* a = transposesA ? Transpose(A, _rows, _inner) : A)
-            fixed (float* b = transposesB ? Transpose(B, _inner, _columns) : B)
+            fixed (TB* b = To<TB>(transposesB ? Transpose(B, _inner, _columns) : B))
             fixed (float* start = c)
             {
-                MatrixView viewOfA = View(a, _rows, _inner, transposesA), viewOfB = View(b, _inner, _columns, transposesB);
+                MatrixView<float> viewOfA = View(a, _rows, _inner, transposesA);
+                MatrixView<TB> viewOfB = View(b, _inner, _columns, transposesB);
                 kernel.Multiply(viewOfA, viewOfB, new(start, _rows, _columns, stride), adds, threads, scratch);
             }
 
@@ -295,6 +419,10 @@ public unsafe class SgemmTests
 
             return numbers;
         }
+
+        private static TB[] To<TB>(float[] matrix)
+            where TB : unmanaged
+            => [.. matrix.Select(x => ElementConvert.FromDouble<TB>(x))];
 
         private static float[] Transpose(float[] matrix, int rows, int columns)
         {

@@ -117,7 +117,7 @@ public class AllocationTests
         var options = new PtxLossOptions { MaxScratchBytes = HeadScratch.Needed(1, vocabularySize, hiddenSize) };
         nint[] ofTokens = [parts, hiddenSize], ofVocabulary = [vocabularySize, hiddenSize];
 
-        AllocatedBytesOnAllThreads(() => PtxLoss.ComputeFromHiddenWithGradient<int>(
+        AllocatedBytesOnAllThreads(() => PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             1,
             new ReadOnlyTensorSpan<float>(hidden, ofTokens, []),
             new ReadOnlyTensorSpan<float>(weight, ofVocabulary, []),

@@ -67,7 +67,7 @@ public unsafe class InterruptTests
             // The states are the first of the logits, the weight those behind, and the gradients lie likewise.
             int states = tokens * HiddenSize, weights = vocabulary * HiddenSize;
             return Sum(
-                PtxLoss.ComputeFromHiddenWithGradient<int>(
+                PtxLoss.ComputeFromHiddenWithGradient<float, int>(
                     0,
                     new ReadOnlyTensorSpan<float>(x.Logits.Span[..states], [tokens, HiddenSize], []),
                     new ReadOnlyTensorSpan<float>(x.Logits.Span.Slice(states, weights), [vocabulary, HiddenSize], []),
