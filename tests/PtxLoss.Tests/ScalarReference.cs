@@ -20,7 +20,9 @@ internal sealed class ScalarReference
         EntropyGradient = new double[logits];
     }
 
-    /// <summary>What <see cref="CrossEntropyOutputs"/> holds, per token; of soft targets, the first used place is the target.</summary>
+    /// <summary>
+    /// What <see cref="CrossEntropyOutputs"/> holds, per token; of soft targets, the first used place is the target.
+    /// </summary>
     public double[] Loss { get; }
     public double[] LogSumExp { get; }
     public double[] TargetLogit { get; }
@@ -166,7 +168,8 @@ internal sealed class ScalarReference
     }
 
     /// <summary>
-    /// Fills the outputs of a token, and its gradient with ∂(loss + β·lse²)/∂row. Returns what the token counts besides its weight.
+    /// Fills the outputs of a token, and its gradient with ∂(loss + β·lse²)/∂row. Returns s, which the token counts besides its
+    /// weight.
     /// </summary>
     private double VisitRow(int token, double[] logits, Share[] shares, PtxLossOptions options)
     {
@@ -242,7 +245,8 @@ internal sealed class ScalarReference
             entropy -= probability == 0 ? 0 : probability * logProbability;
 
             // ∂/∂row of (Q·lse + β·lse²) − ε·mean − (1 − ε)·Σ q·row[id], then ∂row/∂logits.
-            double ofLogSumExp = probability * (zLossCoefficient == 0 ? total : total + (2 * zLossCoefficient * LogSumExp[token]));
+            double ofZLoss = zLossCoefficient == 0 ? 0 : 2 * zLossCoefficient * LogSumExp[token];
+            double ofLogSumExp = probability * (total + ofZLoss);
             double ofMean = smoothing == 0 || double.IsNegativeInfinity(row[i]) ? 0 : smoothing / inVocabulary;
             double ofTarget = (1 - smoothing) * target[i];
             double ofCap = cap == 0 || double.IsInfinity(logits[i]) ? 1 : Math.Pow(Math.Cosh(logits[i] / cap), -2);
@@ -265,7 +269,7 @@ internal sealed class ScalarReference
     /// <summary>A part of a token's target: 1 of a hard one.</summary>
     private readonly record struct Share(int Id, double Probability);
 
-    /// <summary>Over the tokens that count: by their weights and factors, and, of what results report, by their weights.</summary>
+    /// <summary>Over the tokens that count: by their weights and s, and, of what results report, by their weights.</summary>
     private struct Sums
     {
         public double Loss, ZLoss, Weight, UnfactoredLoss, Correct, Entropy;

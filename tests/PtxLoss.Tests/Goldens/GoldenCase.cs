@@ -77,7 +77,9 @@ internal abstract record GoldenCase
     /// <summary>The loss of a token's hard target, whatever the smoothing.</summary>
     public double HardLossOf(int token) => LogSumExp[token] - LogitOf(token, TargetsOf(token)[0].Id);
 
-    /// <summary>By how much of itself what a token counts besides its weight changes, for a change of <see cref="HardLossOf"/>.</summary>
+    /// <summary>
+    /// By how much of itself what a token counts besides its weight changes, for a change of <see cref="HardLossOf"/>.
+    /// </summary>
     public virtual double FactorSlopeOf(int token) => 0;
 
     /// <summary>Where the target and the weight of the row of a token are, or null at the end of a shifted sequence.</summary>

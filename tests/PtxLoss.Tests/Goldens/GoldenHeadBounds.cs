@@ -61,9 +61,12 @@ internal sealed class GoldenHeadBounds
 
     public double LogSumExp(int token) => _ofLogit[token] + Rounding(token) + _ofSum(0);
 
-    public double TargetLogit(int token) => _ofLogit[token] + Rounding(token) + (_golden.Options.LogitSoftCap == 0 ? 0 : _ofSum(0));
+    public double TargetLogit(int token)
+        => _ofLogit[token] + Rounding(token) + (_golden.Options.LogitSoftCap == 0 ? 0 : _ofSum(0));
 
-    /// <summary>Each term p·log p is off by what p is, relative to itself, and by p times what log p is; the terms add up to H.</summary>
+    /// <summary>
+    /// Each term p·log p is off by what p is, relative to itself, and by p times what log p is; the terms add up to H.
+    /// </summary>
     public double Entropy(int token, double entropy)
         => (2 * (1 + entropy) * (Math.Exp(2 * _ofLogit[token]) - 1)) + (2 * (_ofSum(entropy) + Rounding(token)));
 
@@ -152,7 +155,8 @@ internal sealed class GoldenHeadBounds
             double ofP = p * (ofLogits + _ofSoftmax);
             ofP = targets.Any(target => target.Id == id) ? Math.Min(ofP, (p * ofLogits) + _ofSum(0)) : ofP;
             double size = (p * (a + ofEntropy)) + (ofLoss * (ofTarget + share));
-            double error = (ofP * (a + ofEntropy)) + (p * (ofA + (b * ((2 * _ofLogit[token]) + _ofSum(0))))) + (4 * _rounding * size);
+            double ofShift = (2 * _ofLogit[token]) + _ofSum(0);
+            double error = (ofP * (a + ofEntropy)) + (p * (ofA + (b * ofShift))) + (4 * _rounding * size);
             int i = (token * logits.Length) + id;
             _gradientSize[i] = scale * size;
             _ofGradient[i] = scale * (error + (_ofFactor[token] * size));

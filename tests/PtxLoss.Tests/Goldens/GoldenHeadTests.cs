@@ -106,9 +106,11 @@ public class GoldenHeadTests
 
         // A gradient of 0 takes no part, nor does an ignored token, whatever the row holds.
         double Product(double[] gradients, double[] jacobian, int i)
-            => gradients.ElementAtOrDefault(i / golden.VocabularySize) is var by && by != 0 && golden.Counts(i / golden.VocabularySize)
-                ? by * jacobian[i]
-                : 0;
+            => gradients.ElementAtOrDefault(i / golden.VocabularySize) is var by
+                && by != 0
+                && golden.Counts(i / golden.VocabularySize)
+                    ? by * jacobian[i]
+                    : 0;
     }
 
     [Theory]
@@ -138,6 +140,24 @@ public class GoldenHeadTests
     private static void CheckLoss<TElement>(Golden golden, double rounding, double smallest)
         where TElement : unmanaged
     {
+        CheckLoss<TElement>(golden, golden.Options, rounding, smallest);
+        CheckLoss<TElement>(golden, OneTokenAtATime(golden), rounding, smallest);
+    }
+
+    private static void CheckProduct<TElement>(GoldenProduct golden, double rounding, double smallest)
+        where TElement : unmanaged
+    {
+        CheckProduct<TElement>(golden, golden.Options, rounding, smallest);
+        CheckProduct<TElement>(golden, OneTokenAtATime(golden), rounding, smallest);
+    }
+
+    private static PtxLossOptions OneTokenAtATime(GoldenCase golden)
+        => golden.Options with { MaxScratchBytes = HeadScratch.Needed(1, golden.VocabularySize, golden.Head!.HiddenSize) };
+
+    private static void CheckLoss<TElement>(Golden golden, PtxLossOptions options, double rounding, double smallest)
+        where TElement : unmanaged
+    {
+        golden = golden with { Options = options };
         GoldenHeadBounds bounds = GoldenHeadBounds.OfFloat(golden);
         var inputs = new Inputs<TElement>(golden);
         var outputs = new Outputs<TElement>(golden);
@@ -167,15 +187,17 @@ public class GoldenHeadTests
     }
 
     /// <summary>From the forward of PyTorch, and, where it is of whole rows, from the library's own.</summary>
-    private static void CheckProduct<TElement>(GoldenProduct golden, double rounding, double smallest)
+    private static void CheckProduct<TElement>(GoldenProduct golden, PtxLossOptions options, double rounding, double smallest)
         where TElement : unmanaged
     {
+        golden = golden with { Options = options };
         GoldenHeadBounds bounds = GoldenHeadBounds.OfFloat(golden);
         var inputs = new Inputs<TElement>(golden);
         CheckBackward(golden, inputs, golden.LogSumExp, golden.Entropy, bounds, rounding, smallest);
 
-        double[] logSumExp = new double[golden.Tokens], targetLogit = new double[golden.Tokens], entropy = new double[golden.Tokens];
-        int[] argMax = new int[golden.Tokens];
+        int tokens = golden.Tokens;
+        double[] logSumExp = new double[tokens], targetLogit = new double[tokens], entropy = new double[tokens];
+        int[] argMax = new int[tokens];
         Forward(
             golden, inputs, new() { LogSumExp = logSumExp, TargetLogit = targetLogit, Entropy = entropy, ArgMax = argMax });
         if (golden.Options.VocabularyStart == null)
@@ -281,7 +303,8 @@ public class GoldenHeadTests
         Closeness.ShouldBeClose(weight, head.WeightGradient, bounds.Weight);
         Closeness.ShouldBeClose(bias, head.BiasGradient, bounds.Bias);
 
-        static double[] Initial(float[] values, int length) => values.Length == 0 ? new double[length] : TestData.ToDouble(values);
+        static double[] Initial(float[] values, int length)
+            => values.Length == 0 ? new double[length] : TestData.ToDouble(values);
     }
 
     private static ScalarReference Reference(Golden golden)

@@ -5,7 +5,13 @@ internal sealed record GoldenParts(
     long TokenCount, double LanguageModelLoss, double ZLoss, double Total, double Perplexity, double? Accuracy, double? Entropy)
 {
     public static GoldenParts Of(PtxLossResult result) => new(
-        result.TokenCount, result.LanguageModelLoss, result.ZLoss, result.Total, result.Perplexity, result.Accuracy, result.Entropy);
+        result.TokenCount,
+        result.LanguageModelLoss,
+        result.ZLoss,
+        result.Total,
+        result.Perplexity,
+        result.Accuracy,
+        result.Entropy);
 
     /// <summary>The reference finds all that can be asked for.</summary>
     public static GoldenParts Of(ScalarReference reference, PtxLossOptions options) => new(
@@ -25,7 +31,9 @@ internal sealed record GoldenParts(
     /// <param name="ofLoss">How far off the loss of a token may be.</param>
     /// <param name="ofLogSumExp">Its log-sum-exp.</param>
     /// <param name="ofEntropy">Its entropy.</param>
-    /// <param name="ofHardLoss">The loss of its target alone; asked only where tokens count by the probability of their target.</param>
+    /// <param name="ofHardLoss">
+    /// The loss of its target alone; asked only where tokens count by the probability of their target.
+    /// </param>
     public void Check(
         Golden golden,
         Func<int, double> ofLoss,
@@ -36,7 +44,8 @@ internal sealed record GoldenParts(
         double languageModelLoss = 0, zLoss = 0;
         foreach (int token in Enumerable.Range(0, golden.Tokens).Where(token => double.IsFinite(golden.TokenLoss[token])))
         {
-            double part = Math.Abs(golden.PartOf(token)), logSumExp = Math.Abs(golden.LogSumExp[token]), slope = golden.FactorSlopeOf(token);
+            double part = Math.Abs(golden.PartOf(token)), slope = golden.FactorSlopeOf(token);
+            double logSumExp = Math.Abs(golden.LogSumExp[token]);
             double ofPart = slope == 0 || part == 0 ? 0 : part * slope * ofHardLoss(token);
             languageModelLoss += (part * ofLoss(token)) + (ofPart * Math.Abs(golden.TokenLoss[token]));
             zLoss += (part * ofLogSumExp(token) * ((2 * logSumExp) + ofLogSumExp(token))) + (ofPart * logSumExp * logSumExp);

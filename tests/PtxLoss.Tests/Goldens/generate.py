@@ -64,8 +64,8 @@ hidden.json: logits = hidden · weightᵀ + bias. `head` holds what they are mad
   * the hidden states of ignored tokens and of those of weight 0 are not read (some are NaN) and get the gradient 0;
   * where gradients accumulate, those of weight and bias are added to the initial ones; hiddenGradient is written.
 
-hidden-backward.json: products with output gradients, as in backward.json, from hidden states. Where vocabularyStart is given, they
-are of a shard: weight and bias are those of its ids, targets are ids of the whole vocabulary.
+hidden-backward.json: products with output gradients, as in backward.json, from hidden states. Where vocabularyStart is given,
+they are of a shard: weight and bias are those of its ids, targets are ids of the whole vocabulary.
   * logSumExp and entropy are those of whole rows, as Backward takes them;
   * shardLogSumExp, shardEntropy and argMax (an id of the whole vocabulary) are what Forward gives of the shard;
   * hiddenGradient is what the shard adds: autograd has other shards as constants;
@@ -156,7 +156,8 @@ class Case:
             self.targets = self.soft.targets(self.options.get("ignoreIndex", -100))
         if self.head:
             assert "shiftTargets" not in self.options, self.name
-            self.logits = self.head.logits(torch.tensor(self.head.hidden, dtype=torch.float64))[1].tolist() if self.targets else []
+            hidden = torch.tensor(self.head.hidden, dtype=torch.float64).reshape(-1, self.head.size)
+            self.logits = self.head.logits(hidden)[1].tolist()
         else:
             self.logits = [[float32(x) for x in row] for row in self.logits]
         assert len(self.logits) == len(self.targets) and all(len(row) == self.vocabulary for row in self.logits), self.name
@@ -1000,8 +1001,8 @@ def statistics():
     yield reported("shifted", 6, options={"shiftTargets": True, "tokenWeights": [9.0, 0.5, 2.0, 7.0, 1.0, 0.25]}, sequence=3)
     yield reported(
         "everything", targets=[4, 3, -100, 0], options=weights | {
-            "labelSmoothing": 0.1, "zLossCoefficient": 0.02, "logitSoftCap": 4.0, "logitScale": 1 / 0.7, "accumulateGradient": True,
-            "denominator": 3.0})
+            "labelSmoothing": 0.1, "zLossCoefficient": 0.02, "logitSoftCap": 4.0, "logitScale": 1 / 0.7,
+            "accumulateGradient": True, "denominator": 3.0})
     yield masked("statistics, every other id masked", 2, 7, lambda _, i, target: i % 2 == 1 and i != target, options=both)
     yield masked("statistics, all but the target masked", 2, 5, lambda _, i, target: i != target, options=both)
     yield masked("statistics, target masked", 2, 5, lambda token, i, target: token == 1 and i == target, options=both)
@@ -1036,8 +1037,8 @@ def soft_targets():
         drawn, shares = top_ids(random.Random(name), tokens, vocabulary, ids_per_token)
         soft = SoftTargets(ids or drawn, probabilities or shares, ids_per_token)
         return masked(
-            f"soft, {name}", tokens, vocabulary, lambda token, i, _: is_masked(token, i, soft.ids[token]), scale=spread, soft=soft,
-            **more)
+            f"soft, {name}", tokens, vocabulary, lambda token, i, _: is_masked(token, i, soft.ids[token]), scale=spread,
+            soft=soft, **more)
 
     yield of("3 of 5 ids")
     yield of("3x17, 5 ids", 3, 17, 5)
@@ -1078,7 +1079,8 @@ def soft_targets():
     for name, options in SOFT_PARTS.items():
         yield of(name, spread=3, options=options)
     yield with_values(
-        of("rows of weight 0 are not read", options={"tokenWeights": [0.0, 2.0, 0.0, 1.5]}), nan=(0, 3, NAN), infinity=(2, 1, INF))
+        of("rows of weight 0 are not read", options={"tokenWeights": [0.0, 2.0, 0.0, 1.5]}),
+        nan=(0, 3, NAN), infinity=(2, 1, INF))
     yield of("everything", spread=3, options=SOFT_EVERYTHING, **ignored)
     yield of("everything, 1x260", 1, 260, 8, spread=3, options=SOFT_EVERYTHING | {"tokenWeights": [0.75]})
     yield of("accumulate, ignored rows stay", 4, options={"accumulateGradient": True}, **ignored)
@@ -1234,6 +1236,9 @@ def hidden_backward():
     yield of(
         "nothing of ignored tokens is read", targets=some_ignored, has_bias=True, unread=[0, 3],
         output_gradients={"loss": [NAN, 1.5, -0.5, INF], "logSumExp": [INF, 0.25, 2.0, NAN], "entropy": [NAN, -1.0, 0.01, NAN]})
+    yield of(
+        "hidden states whose gradients are 0 are not read", has_bias=True, unread=[0, 3],
+        output_gradients={"loss": [0.0, 1.5, -0.5, -0.0], "logSumExp": [0.0, 0.0, 2.0, 0.0], "entropy": [0.0, 0.25, 0.0, 0.0]})
     yield of(
         "each alone by its row", has_bias=True,
         output_gradients={"loss": [1.0, 0.0, 0.0, 0.0], "logSumExp": [0.0, 1.0, 0.0, 0.0], "entropy": [0.0, 0.0, 1.0, 0.0]})
