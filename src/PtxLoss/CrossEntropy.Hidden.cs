@@ -120,7 +120,7 @@ public static partial class CrossEntropy
         where TElement : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
         => HiddenCall.Run<BackwardCall<TTarget>, TElement, TTarget>(
-            new(forward, gradients), in hidden, in weight, targets, hiddenGradients, options, bias);
+            new(forward, gradients), in hidden, in weight, targets, hiddenGradients, options, bias, nameof(hiddenGradients));
 
     /// <inheritdoc cref="BackwardFromHidden{TElement, TTarget}(in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, CrossEntropyOutputs, CrossEntropyOutputGradients, HiddenGradients{TElement}, PtxLossOptions, ReadOnlySpan{TElement})"/>
     public static void BackwardFromHidden<TElement, TTarget>(

@@ -10,7 +10,8 @@ internal static class HeadShapes
         in ReadOnlyTensorSpan<TElement> weight,
         int tokens,
         int bias,
-        in HiddenGradients<TElement> gradients)
+        in HiddenGradients<TElement> gradients,
+        string gradientsName)
         where TElement : unmanaged
     {
         CheckMatrix(hidden.Lengths, hidden.Strides, nameof(hidden), "[tokens, d]");
@@ -40,9 +41,9 @@ internal static class HeadShapes
         const string unit = "values, one per id of the vocabulary, or none";
         MemoryChecks.CheckLength(bias == 0 ? vocabularySize : bias, vocabularySize, nameof(bias), unit);
         int ofBias = gradients.Bias.Length;
-        MemoryChecks.CheckLength(ofBias == 0 ? vocabularySize : ofBias, vocabularySize, "gradients.Bias", unit);
-        CheckGradient(gradients.Hidden.Lengths, gradients.Hidden.Strides, hidden.Lengths, "gradients.Hidden", nameof(hidden));
-        CheckGradient(gradients.Weight.Lengths, gradients.Weight.Strides, weight.Lengths, "gradients.Weight", nameof(weight));
+        MemoryChecks.CheckLength(ofBias == 0 ? vocabularySize : ofBias, vocabularySize, $"{gradientsName}.Bias", unit);
+        CheckGradient(gradients.Hidden.Lengths, gradients.Hidden.Strides, hidden.Lengths, $"{gradientsName}.Hidden", nameof(hidden));
+        CheckGradient(gradients.Weight.Lengths, gradients.Weight.Strides, weight.Lengths, $"{gradientsName}.Weight", nameof(weight));
     }
 
     private static void CheckMatrix(ReadOnlySpan<nint> lengths, ReadOnlySpan<nint> strides, string name, string shape)

@@ -7,24 +7,29 @@ using PtxLosses.Gemm;
 namespace PtxLosses.Calls;
 
 /// <summary>Logits that are computed on the way, from hidden states and a weight.</summary>
-internal readonly unsafe struct HeadSource<TElement, TTarget>(HeadMatrices<TElement> matrices, long maxScratchBytes) : ILogitSource<TTarget>
+/// <param name="matrices">The layer.</param>
+/// <param name="gradients">What the bundle of its gradients is called.</param>
+/// <param name="maxScratchBytes">A bound on working memory.</param>
+internal readonly unsafe struct HeadSource<TElement, TTarget>(
+    HeadMatrices<TElement> matrices, string gradients, long maxScratchBytes) : ILogitSource<TTarget>
     where TElement : unmanaged
     where TTarget : unmanaged, IBinaryInteger<TTarget>
 {
     private readonly HeadMatrices<TElement> _matrices = matrices;
+    private readonly string _gradients = gradients;
     private readonly long _maxScratchBytes = maxScratchBytes;
 
     public int VocabularySize => _matrices.VocabularySize;
 
     public void CheckMemory(PtxLossOptions options, ReadOnlySpan<NamedMemory> read, ReadOnlySpan<NamedMemory> written)
     {
-        const string ofHidden = "gradients.Hidden", ofWeight = "gradients.Weight";
+        string ofHidden = $"{_gradients}.Hidden", ofWeight = $"{_gradients}.Weight";
         CheckAgainstInputs(_matrices.HiddenGradient, ofHidden);
         CheckAgainstInputs(_matrices.WeightGradient, ofWeight);
         MemoryChecks.Refuse(_matrices.HiddenGradient.Overlaps(_matrices.WeightGradient), ofHidden, ofWeight);
 
         NamedMemory bias = new(MemoryRange.Of(_matrices.Bias, _matrices.Bias == null ? 0 : VocabularySize), "bias");
-        NamedMemory ofBias = new(MemoryRange.Of(_matrices.BiasGradient, _matrices.BiasGradient == null ? 0 : VocabularySize), "gradients.Bias");
+        NamedMemory ofBias = new(MemoryRange.Of(_matrices.BiasGradient, _matrices.BiasGradient == null ? 0 : VocabularySize), $"{_gradients}.Bias");
         NamedMemory hidden = new(_matrices.Hidden.Memory, "hidden"), weight = new(_matrices.Weight.Memory, "weight");
         NamedMemory[] inputs = [bias, .. read];
         MemoryChecks.CheckDisjoint([new(_matrices.HiddenGradient.Memory, ofHidden)], [ofBias, .. inputs]);
@@ -34,6 +39,11 @@ internal readonly unsafe struct HeadSource<TElement, TTarget>(HeadMatrices<TElem
 
     public TokenLosses Run(in TokenMemory<TTarget> tokens, in RowOptions options, double scale, long count)
     {
+        if (tokens.KnownLogSumExp != null && !_matrices.WantGradient)
+        {
+            return default; // all is known, and nothing is wanted
+        }
+
         using var scratch = new HeadScratch(count, VocabularySize, _matrices.HiddenSize, _maxScratchBytes, options.MaxDegreeOfParallelism);
         return new FusedHeadPass<TElement, TTarget>(_matrices, tokens, options, scale).Run(scratch);
     }

@@ -18,7 +18,8 @@ internal static unsafe class HiddenCall
         TargetList<TTarget> targets,
         HiddenGradients<TElement> gradients,
         PtxLossOptions? options,
-        ReadOnlySpan<TElement> bias)
+        ReadOnlySpan<TElement> bias,
+        string gradientsName = "gradients")
         where TCall : struct, ICall<TTarget>, allows ref struct
         where TElement : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
@@ -26,7 +27,7 @@ internal static unsafe class HiddenCall
         options ??= PtxLossOptions.Default;
         OptionChecks.Check(options, call.Honoured, targets.AreSoft, WhyUnshifted);
         CheckType<TElement>();
-        HeadShapes.Check(in hidden, in weight, targets.Tokens, bias.Length, in gradients);
+        HeadShapes.Check(in hidden, in weight, targets.Tokens, bias.Length, in gradients, gradientsName);
         int vocabularySize = (int)weight.Lengths[0];
         CheckScratch(options.MaxScratchBytes, vocabularySize, (int)hidden.Lengths[1]);
         fixed (TElement* hiddenStart = hidden, weightStart = weight, biasStart = bias, hiddenGradientStart = gradients.Hidden)
@@ -43,7 +44,7 @@ internal static unsafe class HiddenCall
                 WeightGradient = Matrix(weightGradientStart, gradients.Weight.Lengths, gradients.Weight.Strides),
                 BiasGradient = biasGradientStart,
             };
-            var source = new HeadSource<TElement, TTarget>(matrices, options.MaxScratchBytes);
+            var source = new HeadSource<TElement, TTarget>(matrices, gradientsName, options.MaxScratchBytes);
             var rows = new TargetRows<TTarget>(ids, probabilities, targets.Tokens, targets.IdsPerToken, options.IgnoreIndex);
             return call.Run(in source, in rows, [targets.Tokens], options);
         }
