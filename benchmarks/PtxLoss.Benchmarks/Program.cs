@@ -17,6 +17,13 @@ Option<HeadShape[]> headShapes = new("--shape")
     DefaultValueFactory = _ => [.. HeadShape.Defaults],
     CustomParser = argument => ParseEach(argument, HeadShape.Parse),
 };
+Option<HeadShape> stepShape = new("--shape")
+{
+    Description = "The hidden states and the weight: tokens x width x vocabulary.",
+    HelpName = "1024x768x50304",
+    DefaultValueFactory = _ => StepCommand.DefaultShape,
+    CustomParser = argument => ParseEach(argument, HeadShape.Parse).FirstOrDefault(),
+};
 Option<string[]> peers = new("--peer")
 {
     Description = "The command that starts another program to be timed, any number of times: see benchmarks/peers/run.sh.",
@@ -24,7 +31,7 @@ Option<string[]> peers = new("--peer")
 };
 Option<int> threads = CommandOptions.Integer("--threads", "Threads of each contender.", Environment.ProcessorCount, lowest: 1);
 Option<string?> output = CommandOptions.Text("--out", "DIR", "Where the results go. [default: benchmarks/results/<cpu>]");
-Option<int> ratiosRounds = Rounds(25), scalingRounds = Rounds(10), optionsRounds = Rounds(15), headRounds = Rounds(7);
+Option<int> ratiosRounds = Rounds(25), scalingRounds = Rounds(10), optionsRounds = Rounds(15), headRounds = Rounds(7), stepRounds = Rounds(7);
 Argument<string> folder = new("DIR") { Description = "Where ratios and scaling left their results." };
 Argument<string[]> ofPeer = new("arguments");
 
@@ -52,12 +59,17 @@ var root = new RootCommand("""
         headShapes, threads, headRounds, peers, output,
     }, it => HeadCommand.Run(
         it.GetValue(headShapes)!, it.GetValue(threads), it.GetValue(headRounds), it.GetValue(peers)!, Results(it))),
+    On(new Command("step", "A whole step of PPO-ptx from hidden states, and its calls, their time and memory: step.md.")
+    {
+        stepShape, threads, stepRounds, output,
+    }, it => StepCommand.Run(it.GetValue(stepShape), it.GetValue(threads), it.GetValue(stepRounds), Results(it))),
     On(new Command("chart", "Draws what ratios and scaling measured: throughput.svg, scaling.svg.") { folder },
         it => ChartCommand.Run(new ResultsFolder(it.GetValue(folder)))),
 
-    // Started by ratios and by head.
+    // Started by ratios, by head and by step.
     On(new Command(ServeCommand.Verb) { ofPeer }, it => ServeCommand.Run(it.GetValue(ofPeer)!), hidden: true),
     On(new Command(HeadMemoryCommand.Verb) { ofPeer }, it => HeadMemoryCommand.Run(it.GetValue(ofPeer)!), hidden: true),
+    On(new Command(StepMemoryCommand.Verb) { ofPeer }, it => StepMemoryCommand.Run(it.GetValue(ofPeer)!), hidden: true),
 };
 
 return args is [var first, ..] && (first is "--help" or "-h" or "-?" || root.Subcommands.Any(command => command.Name == first))

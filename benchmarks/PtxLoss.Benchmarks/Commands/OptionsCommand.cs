@@ -1,6 +1,4 @@
-using System.Runtime.InteropServices;
 using System.Text;
-using PtxLosses.Simd;
 
 namespace PtxLosses.Benchmarks;
 
@@ -22,6 +20,8 @@ internal static class OptionsCommand
         ("`LogitScale`", new() { LogitScale = 0.7 }),
         ("`LogitSoftCap`", new() { LogitSoftCap = 30 }),
         ("`tokenWeights`", new()), // a parameter: see Run
+        ("`TargetWeighting`", new() { TargetWeighting = TargetWeighting.Probability }),
+        ("`Statistics`", new() { Statistics = LossStatistics.Accuracy | LossStatistics.Entropy }),
         ("`AccumulateGradient`", new() { AccumulateGradient = true }),
     ];
 
@@ -132,24 +132,5 @@ internal static class OptionsCommand
         return table.ToString();
 
         double TimeOf(int call) => measurements.Single(it => it.By == PerToken && it.Name == _tokenCalls[call]).Milliseconds;
-    }
-
-    private sealed unsafe class NativeArray<TLogit>
-        where TLogit : unmanaged
-    {
-        private readonly TLogit* _start;
-        private readonly int _length;
-
-        public NativeArray(ReadOnlySpan<float> values)
-        {
-            _length = values.Length;
-            _start = (TLogit*)NativeMemory.AlignedAlloc((nuint)_length * (nuint)sizeof(TLogit), AlignedFloats.Alignment);
-            for (int i = 0; i < _length; i++)
-            {
-                _start[i] = ElementConvert.FromDouble<TLogit>(values[i]);
-            }
-        }
-
-        public Span<TLogit> Span => new(_start, _length);
     }
 }

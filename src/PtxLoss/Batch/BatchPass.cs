@@ -113,9 +113,6 @@ internal unsafe struct BatchPass<TLogit, TTarget>
 
         /// <summary>ε/n, the part of the target distribution that each of n logits that are not −inf has.</summary>
         public double SmoothedPart;
-
-        /// <summary>Whether its gradient is 0 whatever its logits are.</summary>
-        public readonly bool AddsNothing => IsIgnored || Weighting == 0;
     }
 
     /// <summary>Room for what there are several of in a row: its runs, and its targets.</summary>
@@ -275,7 +272,7 @@ internal unsafe struct BatchPass<TLogit, TTarget>
     public readonly void Differentiate(long index, int segment, in Row row, RowRoom room)
     {
         Span<TLogit> whole = _memory.Gradient[index], gradient = Segments.Slice(whole, segment, SegmentLength);
-        if (row.AddsNothing)
+        if (row.IsIgnored)
         {
             if (!_options.Accumulates)
             {
