@@ -152,7 +152,7 @@ internal sealed class Report
 
     private string SoftTargets() => !_result.FineTuned.Any(run => run.Term?.Targets == PtxTargets.Soft) ? ""
         : $" Soft targets: the {Math.Min(_result.Settings.TopK, _result.VocabularySize)} tokens that the pretrained policy holds "
-            + "for most likely, with its probabilities, and the text's next token where it is none of them.";
+            + "for most likely, with its probabilities.";
 
     /// <summary>Only the last run can have been stopped: runs follow each other.</summary>
     private string StepsDone()

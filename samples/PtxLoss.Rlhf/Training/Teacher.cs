@@ -2,9 +2,8 @@ namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>
 /// The pretrained policy, which teaches the policies that it becomes (Li and Hoiem, "Learning without Forgetting", 2016): its
-/// top k after each token are the soft targets, with the probabilities that it gives them, which add up to less than 1. Nothing
-/// else asked for, the policy would unlearn all other tokens; so where the text goes on with one of those, that one is a target
-/// too, with q = 1. On average this is the mass that the top k leave.
+/// top k after each token are the soft targets, with the probabilities that it gives them. What these leave of 1 nobody asks for,
+/// and the policy unlearns it: a k for which little is left forgets less.
 /// </summary>
 internal sealed class Teacher(Transformer transformer, Parameters pretrained, int topK)
 {
@@ -12,9 +11,6 @@ internal sealed class Teacher(Transformer transformer, Parameters pretrained, in
     private readonly Matrix _logits = new(transformer.Rows, pretrained.Shape.Vocabulary);
     private readonly double[] _logSumExp = new double[transformer.Rows];
     private readonly List<(int[] Ids, float[] Probabilities)> _batches = [];
-
-    // And the text's own token.
-    private int IdsPerToken => _topK + 1;
 
     /// <summary>
     /// The soft targets of a batch of text. They are computed once and kept, 8 bytes for each id: all runs of a seed read the same
@@ -31,7 +27,7 @@ internal sealed class Teacher(Transformer transformer, Parameters pretrained, in
         }
 
         (int[] ids, float[] probabilities) = _batches[batch];
-        return new SoftTargets<int>(ids, probabilities, IdsPerToken);
+        return new SoftTargets<int>(ids, probabilities, _topK);
     }
 
     private (int[] Ids, float[] Probabilities) Compute(int[] tokens, int[] targets)
@@ -39,36 +35,29 @@ internal sealed class Teacher(Transformer transformer, Parameters pretrained, in
         transformer.Forward(pretrained, tokens);
         Sgemm.Multiply(transformer.Hidden, pretrained.TokenEmbedding.Transposed, _logits);
         CrossEntropy.Forward(_logits.Span, targets, _logits.Columns, new CrossEntropyOutputs { LogSumExp = _logSumExp });
-        int[] ids = new int[targets.Length * IdsPerToken];
+        int[] ids = new int[targets.Length * _topK];
         float[] probabilities = new float[ids.Length];
         Parallel.For(0, targets.Length, token => WriteTargets(
             token,
             targets[token],
-            ids.AsSpan(token * IdsPerToken, IdsPerToken),
-            probabilities.AsSpan(token * IdsPerToken, IdsPerToken)));
+            ids.AsSpan(token * _topK, _topK),
+            probabilities.AsSpan(token * _topK, _topK)));
         return (ids, probabilities);
     }
 
     private void WriteTargets(int token, int target, Span<int> ids, Span<float> probabilities)
     {
-        // Ids that are ignored are unused places, and a token with no others is ignored.
-        ids.Fill(TokenizedText.Ignored);
         if (target == TokenizedText.Ignored)
         {
+            ids.Fill(TokenizedText.Ignored); // with no other ids, the token is ignored
             return;
         }
 
         ReadOnlySpan<float> logits = _logits.Row(token);
-        Span<int> top = ids[.._topK];
-        FindLargest(logits, top);
-        for (int i = 0; i < top.Length; i++)
+        FindLargest(logits, ids);
+        for (int i = 0; i < ids.Length; i++)
         {
-            probabilities[i] = (float)Math.Exp(logits[top[i]] - _logSumExp[token]);
-        }
-
-        if (!top.Contains(target))
-        {
-            (ids[_topK], probabilities[_topK]) = (target, 1);
+            probabilities[i] = (float)Math.Exp(logits[ids[i]] - _logSumExp[token]);
         }
     }
 
