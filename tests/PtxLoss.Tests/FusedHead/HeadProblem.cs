@@ -32,6 +32,17 @@ internal sealed class HeadProblem
 
     public float[] TokenWeights { get; init; } = [];
 
+    /// <summary>How far a logit of float arithmetic may be off, but for bad luck.</summary>
+    public double LogitError
+    {
+        get
+        {
+            return 4 * Math.Pow(2, -24) * LongestRow(Hidden) * LongestRow(Weight);
+
+            double LongestRow(float[] matrix) => matrix.Chunk(HiddenSize).Max(row => Math.Sqrt(row.Sum(x => (double)x * x)));
+        }
+    }
+
     /// <summary>hidden · weightᵀ + bias, in double.</summary>
     public double[] Logits()
     {
@@ -82,21 +93,24 @@ internal sealed class HeadProblem
         float[] Filled(int length) => [.. Enumerable.Repeat(initial, length)];
     }
 
-    /// <summary>The gradients, in double, that follow from those of the logits.</summary>
-    public (double[] Hidden, double[] Weight) Backward(double[] ofLogits)
+    /// <summary>The gradients, in double, that follow from those of the logits; and, of the same shape, what their errors are in proportion to.</summary>
+    public (double[] Hidden, double[] Weight, double[] Bias) Backward(Func<int, double> gradientOfLogit, bool ofMagnitudes = false)
     {
-        double[] hidden = new double[Hidden.Length], weight = new double[Weight.Length];
-        for (int i = 0; i < ofLogits.Length; i++)
+        double[] hidden = new double[Hidden.Length], weight = new double[Weight.Length], bias = new double[VocabularySize];
+        for (int i = 0; i < Tokens * VocabularySize; i++)
         {
             (int token, int id) = Math.DivRem(i, VocabularySize);
-            for (int k = 0; k < HiddenSize; k++)
+            double gradient = gradientOfLogit(i);
+            bias[id] += gradient;
+            for (int k = 0; k < HiddenSize && gradient != 0; k++)
             {
-                hidden[(token * HiddenSize) + k] += ofLogits[i] * Weight[(id * HiddenSize) + k];
-                weight[(id * HiddenSize) + k] += ofLogits[i] * Hidden[(token * HiddenSize) + k];
+                double h = Hidden[(token * HiddenSize) + k], w = Weight[(id * HiddenSize) + k];
+                hidden[(token * HiddenSize) + k] += gradient * (ofMagnitudes ? Math.Abs(w) : w);
+                weight[(id * HiddenSize) + k] += gradient * (ofMagnitudes ? Math.Abs(h) : h);
             }
         }
 
-        return (hidden, weight);
+        return (hidden, weight, bias);
     }
 
     /// <summary>The gradients as plain products of floats give them: added up one by one.</summary>

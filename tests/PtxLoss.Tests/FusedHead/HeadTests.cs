@@ -23,7 +23,7 @@ public class HeadTests
         }
 
         ScalarReference expected = problem.Expected();
-        (double[] hidden, double[] weight) = problem.Backward(expected.Gradient);
+        (double[] hidden, double[] weight, _) = problem.Backward(i => expected.Gradient[i]);
         float[] logits = problem.FloatLogits(), gradient = new float[logits.Length];
         double unfused = PtxLoss.ComputeWithGradient(0.5, logits, problem.Targets, 500, 1, gradient).Total;
         (float[] unfusedHidden, float[] unfusedWeight) = problem.FloatBackward(gradient);
