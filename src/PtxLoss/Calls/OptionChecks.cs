@@ -132,7 +132,7 @@ internal static class OptionChecks
             options.LogitSoftCap is >= 0 and < double.PositiveInfinity,
             nameof(options.LogitSoftCap), options.LogitSoftCap, "finite and at least 0; 0 is off");
         Check(
-            Enum.IsDefined(options.TargetWeighting),
+            options.TargetWeighting is TargetWeighting.Uniform or TargetWeighting.Probability or TargetWeighting.ProbabilityVariance,
             nameof(options.TargetWeighting), options.TargetWeighting, "Uniform, Probability or ProbabilityVariance");
         Check(
             (options.Statistics & ~(LossStatistics.Accuracy | LossStatistics.Entropy)) == LossStatistics.None,
