@@ -43,9 +43,10 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         _options = options;
         _scale = scale;
         bool wantsEntropy = memory.Tokens.Entropy != null || options.WantsEntropy;
+        bool wantsArgMax = memory.Tokens.ArgMax != null || options.WantsAccuracy;
         _reduceOptions = new(
             (wantsEntropy ? RowStatistics.Entropy : RowStatistics.None)
-                | (memory.Tokens.ArgMax != null || options.WantsAccuracy ? RowStatistics.ArgMax : RowStatistics.None)
+                | (wantsArgMax ? RowStatistics.ArgMax : RowStatistics.None)
                 | (options.LabelSmoothing != 0 ? RowStatistics.Mean : RowStatistics.None),
             options.Transform);
         if (memory.WantsGradient)
@@ -54,7 +55,7 @@ internal unsafe struct BatchPass<TLogit, TTarget>
                 VocabularySize,
                 SegmentLength,
                 IsReduced: memory.Tokens.KnownLogSumExp == null,
-                NeedsLogits: options.Transform.HasCap || wantsEntropy || memory.Tokens.EntropyGradient != null,
+                NeedsLogits: options.Transform.HasCap || wantsEntropy || wantsArgMax || memory.Tokens.EntropyGradient != null,
                 options.Accumulates,
                 ExceedsCaches: memory.Gradient.ExceedsCachesBeside(in memory.Logits)));
         }

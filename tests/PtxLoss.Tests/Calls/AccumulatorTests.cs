@@ -407,4 +407,14 @@ public class AccumulatorTests
                new() { LabelSmoothing = smoothing, ZLossCoefficient = zLoss, Reduction = reduction, TargetWeighting = weighting, Statistics = statistics },
                HasWeights: (flags & 1) != 0,
                IsCountedFirst: (flags & 2) != 0);
+
+    [Fact]
+    public void Tokens_that_weigh_nothing_have_perplexity_1_whatever_the_weighting()
+    {
+        var accumulator = new PtxLossAccumulator();
+
+        accumulator.Add(0, 0, tokenCount: 3, options: new() { TargetWeighting = TargetWeighting.Probability });
+
+        accumulator.ToResult(0, 1).Perplexity.Should().Be(1);
+    }
 }

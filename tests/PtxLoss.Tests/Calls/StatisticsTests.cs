@@ -141,4 +141,23 @@ public class StatisticsTests
         result.Accuracy.Should().BeNull();
         result.LanguageModelLoss.Should().BeApproximately(3 * Math.Log(4), 3e-6);
     }
+
+    /// <summary>Logits rise, so that exponentials are relative to one reference after another, and repeat, so that many are the largest.</summary>
+    [Theory]
+    [InlineData(LossStatistics.Accuracy)]
+    [InlineData(LossStatistics.Accuracy | LossStatistics.Entropy)]
+    public void They_are_those_of_the_logits_where_the_gradient_takes_their_place(LossStatistics statistics)
+    {
+        const int tokens = 6, vocabularySize = 5000;
+        float[] logits = [.. Enumerable.Range(0, tokens * vocabularySize).Select(i => (i % vocabularySize / 700 * (i / vocabularySize)) + (i % 3))];
+        int[] targets = ScalarReference.Compute<float, int>(0, logits, new int[tokens], vocabularySize, 1).ArgMax;
+        var options = new PtxLossOptions { Statistics = statistics };
+        ScalarReference expected = ScalarReference.Compute<float, int>(0, logits, targets, vocabularySize, 1, options);
+
+        PtxLossResult result = PtxLoss.ComputeWithGradient(0, logits, targets, vocabularySize, 1, logitsGradient: logits, options);
+
+        result.Accuracy.Should().Be(1);
+        result.Entropy.HasValue.Should().Be((statistics & LossStatistics.Entropy) != LossStatistics.None);
+        Closeness.ShouldBeClose([result.Entropy ?? expected.Entropy.Average()], [expected.Entropy.Average()], _ => 1e-5);
+    }
 }
