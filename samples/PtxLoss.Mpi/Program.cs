@@ -48,6 +48,11 @@ internal static class Program
         CustomParser = ParseCoefficient,
     };
 
+    private static readonly Option<bool> _hidden = new("--hidden")
+    {
+        Description = "Go from hidden states and a slice of the output layer's weight to the loss, with no logits in memory.",
+    };
+
     private static int Main(string[] args)
     {
         if (MpiLibrary.StartedByMpirun)
@@ -60,7 +65,7 @@ internal static class Program
             "Trains a small language model whose output layer is split by vocabulary among the ranks of an MPI job, and "
             + "checks each step against one process: the loss of PtxLoss across processes.")
         {
-            _shards, _steps, _microBatches, _vocabulary, _seed, _corpus, _zLoss, Fault.Option,
+            _shards, _steps, _microBatches, _vocabulary, _seed, _corpus, _zLoss, _hidden, Fault.Option,
         };
         root.SetAction(parsed => TrainCommand.Execute(Settings(parsed)));
         ParseResult parsed = root.Parse(args);
@@ -90,6 +95,7 @@ internal static class Program
         parsed.GetValue(_vocabulary),
         parsed.GetValue(_seed),
         parsed.GetValue(_zLoss),
+        parsed.GetValue(_hidden),
         parsed.GetValue(Fault.Option));
 
     private static double ParseCoefficient(ArgumentResult argument)

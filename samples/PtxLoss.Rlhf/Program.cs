@@ -26,6 +26,21 @@ internal static class Program
         CustomParser = ParseGammas,
     };
 
+    private static readonly Option<PtxTargets[]> _ptx = new("--ptx")
+    {
+        Description = "What the PTX term wants to be predicted: hard, the text's next token; soft, what the pretrained policy holds "
+            + "for likely; or both to compare them. [default: hard]",
+        HelpName = "hard,soft",
+        AllowMultipleArgumentsPerToken = true,
+        CustomParser = ParseTargets,
+    };
+
+    private static readonly Option<int> _topK = CommandOptions.Integer(
+        "--top-k",
+        "How many of the pretrained policy's likeliest tokens a soft target names; 128 of them take 2 MB per RL step.",
+        defaultValue: 128,
+        lowest: 1);
+
     private static readonly Option<int> _steps = CommandOptions.Integer(
         "--steps", "RL steps per γ: each is one rollout and its updates.", defaultValue: 70, lowest: 1);
 
@@ -48,19 +63,13 @@ internal static class Program
     private static readonly Option<string?> _out = CommandOptions.Text(
         "--out", "DIR", $"Directory for {RunCommand.ChartFile} and {RunCommand.TableFile}; without it, no file is written.");
 
-    private static readonly Option<bool> _unfused = new("--unfused")
-    {
-        Description = "Hold the logits of pretraining text in memory, instead of going from hidden states straight to the loss. "
-            + "The losses are the same but for rounding.",
-    };
-
     private static int Main(string[] args)
     {
         var root = new RootCommand(
             "Pretrains a small language model, fine-tunes it with PPO towards a reward that pulls it away from its text, "
             + "once per γ, and shows what it forgets: PPO-ptx with PtxLoss.")
         {
-            _corpus, _gamma, _steps, _pretrainSteps, _seed, _seeds, _unfused, _out,
+            _corpus, _gamma, _ptx, _topK, _steps, _pretrainSteps, _seed, _seeds, _out,
         };
         root.SetAction(parsed => RunCommand.Execute(Settings(parsed), parsed.GetValue(_out)));
         ParseResult parsed = root.Parse(args);
@@ -82,8 +91,9 @@ internal static class Program
             parsed.GetValue(_pretrainSteps),
             parsed.GetValue(_steps),
             [.. (parsed.GetResult(_gamma) is null ? _defaultGammas : parsed.GetValue(_gamma)!).Distinct()],
-            [.. Enumerable.Range(0, parsed.GetValue(_seeds)).Select(index => unchecked(first + index))],
-            parsed.GetValue(_unfused));
+            [.. (parsed.GetResult(_ptx) is null ? [PtxTargets.Hard] : parsed.GetValue(_ptx)!).Distinct()],
+            parsed.GetValue(_topK),
+            [.. Enumerable.Range(0, parsed.GetValue(_seeds)).Select(index => unchecked(first + index))]);
     }
 
     private static double[]? ParseGammas(ArgumentResult argument)
@@ -101,5 +111,22 @@ internal static class Program
         }
 
         return [.. gammas];
+    }
+
+    private static PtxTargets[]? ParseTargets(ArgumentResult argument)
+    {
+        var targets = new List<PtxTargets>();
+        foreach (string text in argument.Tokens.SelectMany(token => token.Value.Split(',')))
+        {
+            if (text is not ("hard" or "soft"))
+            {
+                argument.AddError($"--ptx must be hard, soft or both, separated by a comma, but has '{text}'.");
+                return null;
+            }
+
+            targets.Add(text == "soft" ? PtxTargets.Soft : PtxTargets.Hard);
+        }
+
+        return [.. targets];
     }
 }

@@ -103,7 +103,7 @@ public sealed class PtxLossAccumulator
         CheckStatistic(entropySum, weightSum, most: double.PositiveInfinity, nameof(entropySum), "at least 0");
 
         // A weighting is in the sum, and how much there is of it is not known.
-        double surprisal = options.TargetWeighting == TargetWeighting.Uniform ? lossSum : double.NaN;
+        double surprisal = options.TargetWeighting == TargetWeighting.Uniform || weightSum == 0 ? lossSum : double.NaN;
         LossStatistics known = options.Statistics
             | (correctSum == 0 ? LossStatistics.None : LossStatistics.Accuracy)
             | (entropySum == 0 ? LossStatistics.None : LossStatistics.Entropy);

@@ -74,5 +74,5 @@ public readonly record struct PtxLossResult
     internal double ZLossCoefficient { get; }
 
     private double? MeanOf(LossStatistics statistic, double sum)
-        => Totals.Statistics.HasFlag(statistic) ? sum / default(Normalizer).DivisorFor(Totals.Weight) : null;
+        => (Totals.Statistics & statistic) != LossStatistics.None ? sum / default(Normalizer).DivisorFor(Totals.Weight) : null;
 }

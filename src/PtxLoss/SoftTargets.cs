@@ -12,7 +12,8 @@ namespace PtxLosses;
 /// <para>An id that is <see cref="PtxLossOptions.IgnoreIndex"/> is an unused place, and its probability is not read. A token with
 /// no used place is ignored. Probabilities are finite and at least 0. They need not add up to 1, and one of 0 adds nothing. Where
 /// an id stands several times, its probabilities add up. Ids in ascending order are the fastest. A call with more than 1,024 ids
-/// per token allocates memory for those of one token and thread.</para>
+/// per token allocates memory for those of one token and thread, and one of few long rows on many threads for those of
+/// each.</para>
 /// <para>The gradient is that of <c>KL(q ‖ p)</c>, for the entropy of q is a constant. Source: Hinton et al., "Distilling the
 /// Knowledge in a Neural Network", 2015; Li and Hoiem, "Learning without Forgetting", 2016.</para>
 /// </remarks>

@@ -17,6 +17,15 @@ internal static class Drawn
         return isRepeated ? config.WithReplay(20261125, 7) : config;
     }
 
+    public static Gen<TargetWeighting> Weighting
+        => Gen.Frequency((2, Gen.Constant(TargetWeighting.Uniform)), (2, Gen.Elements(TargetWeighting.Probability, TargetWeighting.ProbabilityVariance)));
+
+    public static Gen<LossStatistics> Statistics => Gen.Choose(0, 3).Select(flags => (LossStatistics)flags);
+
+    /// <summary>How many ids each token has in place of a target, 0 for a target: now and then more than the stack has room for.</summary>
+    public static Gen<int> IdsPerToken
+        => Gen.Frequency((10, Gen.Constant(0)), (5, Gen.Choose(1, 8)), (4, Gen.Choose(9, 80)), (1, Gen.Choose(1025, 1100)));
+
     /// <summary>From the smallest float to the largest.</summary>
     public static Gen<double> Magnitude => Gen.Choose(-400, 385).Select(tenths => Math.Pow(10, tenths / 10.0));
 

@@ -10,6 +10,7 @@ internal sealed class OutputLayer
 
     public OutputLayer(VocabularySlice slice, int width, int seed)
     {
+        Slice = slice;
         Weight = new Matrix(slice.Length, width);
         Gradient = new Matrix(slice.Length, width);
         for (int row = 0; row < slice.Length; row++)
@@ -21,6 +22,8 @@ internal sealed class OutputLayer
             }
         }
     }
+
+    public VocabularySlice Slice { get; }
 
     /// <summary>[ids of the slice, width].</summary>
     public Matrix Weight { get; }

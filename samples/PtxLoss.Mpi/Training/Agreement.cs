@@ -17,6 +17,7 @@ internal static class Agreement
         RequireEqual(world, "--seed", settings.Seed);
         long coefficient = BitConverter.DoubleToInt64Bits(settings.ZLossCoefficient);
         RequireEqual(world, "--z-loss", coefficient, bits => $"{BitConverter.Int64BitsToDouble(bits)}");
+        RequireEqual(world, "--hidden", settings.FromHidden ? 1 : 0, given => given == 0 ? "not given" : "given");
         if (world.Size % settings.Shards != 0)
         {
             string ranks = Report.Counted(world.Size, "rank"), shards = Report.Counted(settings.Shards, "shard");

@@ -43,7 +43,7 @@ internal sealed record Fault(int Rank, FaultKind Kind)
             ? "--fault with batch needs --shards of 2 or more, for one to differ from another."
         : null;
 
-    /// <summary>Where the logits of a step are there and their loss is not.</summary>
+    /// <summary>Where the other shards are about to wait for what this one says of the loss.</summary>
     public void MayLeave(int rank, int step)
     {
         if (Happens(FaultKind.Throws, rank, step))

@@ -2,7 +2,8 @@ namespace PtxLosses.Samples.Mpi;
 
 /// <summary>
 /// What the ranks must come to, computed by one of them alone: the whole model and the whole step's text as one batch, in
-/// one call of PtxLoss. It starts from the same weights.
+/// one call of PtxLoss. It holds all logits even where the ranks hold none, and so shares less with them. It starts from the
+/// same weights.
 /// </summary>
 internal sealed class OneProcess
 {

@@ -13,7 +13,9 @@ internal sealed class Report(TextWriter output)
         output.WriteLine(
             $"{Counted(grid.World.Size, "rank")} = {Counted(grid.Replicas, "replica")} x {Counted(grid.Shards, "shard")}, "
             + $"{Counted(Environment.ProcessorCount, "thread")} each");
-        output.WriteLine($"vocabulary {shape.Vocabulary} = {string.Join(" + ", slices.Select(slice => slice.Length))}");
+        output.WriteLine(
+            $"vocabulary {shape.Vocabulary} = {string.Join(" + ", slices.Select(slice => slice.Length))}"
+            + (settings.FromHidden ? ", from hidden states; one process holds all logits" : ""));
         output.WriteLine(
             $"step: {grid.Replicas} x {settings.MicroBatches} micro-batches of {TrainingSettings.SequencesPerMicroBatch} "
             + $"sequences of {shape.Context} = {perStep} positions; tokens: those that are not padding");

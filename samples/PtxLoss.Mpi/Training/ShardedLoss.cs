@@ -1,18 +1,19 @@
 namespace PtxLosses.Samples.Mpi;
 
 /// <summary>
-/// The loss of logits of which each rank holds a slice of the vocabulary, [tokens × ids of the slice].
+/// The loss where each rank has a slice of the vocabulary, whether it holds the slice's logits or goes without them.
 /// </summary>
 /// <remarks>
 /// A token's loss is lse − x[y]. The target's logit x[y] is on one shard only, which adds up the losses of its own targets.
 /// The log-sum-exp takes all shards: log Σ_r exp(lse_r), two all-reduces of one double per token. The gradient of a slice is
-/// exp(x − lse) − onehot there, so the backward pass exchanges nothing. A z-loss β·lse² adds the gradient 2·β·lse of the log-sum-exp.
+/// exp(x − lse) − onehot there, so the loss exchanges nothing on the way back. A z-loss β·lse² adds the gradient 2·β·lse
+/// of the log-sum-exp.
 /// </remarks>
 internal sealed class ShardedLoss
 {
     private readonly Communicator _shards;
     private readonly VocabularySlice _slice;
-    private readonly PtxLossOptions _shard;
+    private readonly IShard _shard;
     private readonly PtxLossOptions _sum;
     private readonly Traffic _exchange;
     private readonly double[] _logSumExp;
@@ -23,13 +24,14 @@ internal sealed class ShardedLoss
 
     /// <param name="shards">The ranks whose slices make up the vocabulary.</param>
     /// <param name="slice">The ids of this rank.</param>
+    /// <param name="shard">What computes with them.</param>
     /// <param name="tokens">Of each micro-batch.</param>
     /// <param name="zLossCoefficient">β of the z-loss.</param>
     /// <param name="exchange">Counts what the loss costs in exchange.</param>
-    public ShardedLoss(Communicator shards, VocabularySlice slice, int tokens, double zLossCoefficient, Traffic exchange)
+    public ShardedLoss(
+        Communicator shards, VocabularySlice slice, IShard shard, int tokens, double zLossCoefficient, Traffic exchange)
     {
-        (_shards, _slice, _exchange) = (shards, slice, exchange);
-        _shard = new PtxLossOptions { VocabularyStart = slice.Start };
+        (_shards, _slice, _shard, _exchange) = (shards, slice, shard, exchange);
         _sum = new PtxLossOptions { ZLossCoefficient = zLossCoefficient };
         _logSumExp = new double[tokens];
         _largest = new double[tokens];
@@ -39,10 +41,9 @@ internal sealed class ShardedLoss
     }
 
     /// <summary>Adds the losses of the tokens whose target is in this rank's slice to <paramref name="sum"/>.</summary>
-    public void Forward(Matrix logits, int[] targets, PtxLossAccumulator sum)
+    public void Forward(int[] targets, PtxLossAccumulator sum)
     {
-        var outputs = new CrossEntropyOutputs { LogSumExp = _logSumExp, TargetLogit = _targetLogit };
-        CrossEntropy.Forward(logits.Span, targets, _slice.Length, outputs, _shard);
+        _shard.Forward(targets, new CrossEntropyOutputs { LogSumExp = _logSumExp, TargetLogit = _targetLogit });
         ExchangeLogSumExp();
         double loss = 0, squares = 0;
         long count = 0;
@@ -60,11 +61,10 @@ internal sealed class ShardedLoss
         sum.Add(loss, count, squares, count, options: _sum);
     }
 
-    /// <summary>Replaces the logits of the last <see cref="Forward"/> by their gradient.</summary>
-    /// <param name="logits">The slice's logits.</param>
+    /// <summary>The gradients of the last <see cref="Forward"/>, as far as they come of this slice.</summary>
     /// <param name="targets">Ids of the whole vocabulary, or ignored.</param>
     /// <param name="tokenScale">What each token counts: γ/N, where N counts the tokens of the whole step.</param>
-    public void Backward(Matrix logits, int[] targets, double tokenScale)
+    public void Backward(int[] targets, double tokenScale)
     {
         Array.Fill(_lossGradient, tokenScale);
         for (int token = 0; token < targets.Length; token++)
@@ -72,14 +72,10 @@ internal sealed class ShardedLoss
             _logSumExpGradient[token] = tokenScale * (2 * _sum.ZLossCoefficient * _logSumExp[token]);
         }
 
-        CrossEntropy.Backward(
-            logits.Span,
+        _shard.Backward(
             targets,
-            _slice.Length,
             new CrossEntropyOutputs { LogSumExp = _logSumExp },
-            new CrossEntropyOutputGradients { Loss = _lossGradient, LogSumExp = _logSumExpGradient },
-            logits.Span,
-            _shard);
+            new CrossEntropyOutputGradients { Loss = _lossGradient, LogSumExp = _logSumExpGradient });
     }
 
     /// <summary>

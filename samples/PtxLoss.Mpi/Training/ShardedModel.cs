@@ -8,7 +8,6 @@ internal sealed class ShardedModel
     private readonly TrainingSettings _settings;
     private readonly Grid _grid;
     private readonly Transformer _transformer;
-    private readonly Matrix _logits;
     private readonly ShardedLoss _loss;
 
     public ShardedModel(TrainingSettings settings, Grid grid, ModelShape shape, VocabularySlice slice)
@@ -19,8 +18,9 @@ internal sealed class ShardedModel
         TrunkGradient = new Parameters(shape);
         Output = new OutputLayer(slice, shape.Width, settings.Seed);
         _transformer = new Transformer(shape, TrainingSettings.SequencesPerMicroBatch, shape.Context);
-        _logits = new Matrix(_transformer.Rows, slice.Length);
-        _loss = new ShardedLoss(grid.ShardsOfReplica, slice, _transformer.Rows, settings.ZLossCoefficient, LossExchange);
+        IShard shard = settings.FromHidden ? new HiddenShard(Output, _transformer) : new LogitShard(Output, _transformer);
+        _loss = new ShardedLoss(
+            grid.ShardsOfReplica, slice, shard, _transformer.Rows, settings.ZLossCoefficient, LossExchange);
     }
 
     public Parameters Trunk { get; }
@@ -49,11 +49,9 @@ internal sealed class ShardedModel
         foreach (MicroBatch batch in batches)
         {
             _transformer.Forward(Trunk, batch.Tokens);
-            Output.Forward(_transformer.Hidden, _logits);
             _settings.Fault?.MayLeave(_grid.World.Rank, step);
-            _loss.Forward(_logits, batch.Targets, owned);
-            _loss.Backward(_logits, batch.Targets, tokenScale);
-            Output.Backward(_logits, _transformer.Hidden, _transformer.HiddenGradient);
+            _loss.Forward(batch.Targets, owned);
+            _loss.Backward(batch.Targets, tokenScale);
 
             // Every id pulls at the hidden states, those of other shards too. This is the model's exchange, not the loss's.
             _grid.ShardsOfReplica.AllReduceSum(_transformer.HiddenGradient.Span, HiddenExchange);

@@ -7,6 +7,7 @@ namespace PtxLosses.Samples.Mpi;
 /// <param name="Vocabulary">Ids of the tokenizer; fewer if the text does not give so many.</param>
 /// <param name="Seed">Of the weights and of the order of the documents.</param>
 /// <param name="ZLossCoefficient">β.</param>
+/// <param name="FromHidden">Whether the ranks go from hidden states to the loss without logits in memory.</param>
 /// <param name="Fault">What goes wrong on purpose, or null.</param>
 internal sealed record TrainingSettings(
     string? CorpusFile,
@@ -16,6 +17,7 @@ internal sealed record TrainingSettings(
     int Vocabulary,
     int Seed,
     double ZLossCoefficient,
+    bool FromHidden,
     Fault? Fault)
 {
     public const int SequencesPerMicroBatch = 8;

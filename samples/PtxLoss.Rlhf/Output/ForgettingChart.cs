@@ -1,12 +1,12 @@
 namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>
-/// forgetting.svg: held-out perplexity and reward over the RL steps, a line per γ. With several seeds the line is the mean and
-/// the band goes from the lowest seed to the highest.
+/// forgetting.svg: held-out perplexity and reward over the RL steps, a colour per γ, dashed for soft targets. With several seeds
+/// the line is the mean and the band goes from the lowest seed to the highest.
 /// </summary>
 internal static class ForgettingChart
 {
-    private const int Width = 1040;
+    private const int Width = 1104;
     private const int Height = 440;
 
     // Okabe and Ito's palette, told apart by colour-blind readers too; γ = 0 comes first and gets the warning colour.
@@ -18,24 +18,26 @@ internal static class ForgettingChart
         svg.Text(28, 34, "What fine-tuning forgets, and what the PTX term keeps", "title");
         svg.Text(28, 56, Subtitle(result), "note");
         double x = 28;
-        (string Name, string Color, PolicyRun[] Runs)[] lines =
+        double[] gammas = [.. result.Settings.Gammas];
+        (PtxTerm Term, string Color, PolicyRun[] Runs)[] lines =
         [
-            .. result.ByGamma().Select((entry, index) => ($"γ = {entry.Gamma}", _colors[index % _colors.Length], entry.Runs)),
+            .. from entry in result.ByTerm()
+               select (entry.Term, _colors[Array.IndexOf(gammas, entry.Term.Gamma) % _colors.Length], entry.Runs),
         ];
-        foreach ((string name, string color, _) in lines)
+        foreach ((PtxTerm term, string color, _) in lines)
         {
-            svg.Legend(x, 83, name, Svg.Stroke(color, 3));
-            x += 50 + (8 * name.Length);
+            svg.Legend(x, 83, term.Name, Svg.Stroke(color, 3, IsDashed(term)));
+            x += 50 + (8 * term.Name.Length);
         }
 
         svg.Legend(x, 83, "pretrained policy", "class=\"before\"");
         DrawPanel(76, "Held-out perplexity per token (log scale)", run => run.Perplexity, logarithmic: true);
-        DrawPanel(588, $"Reward: different words starting with S, per {Rollout.ContinuationLength} tokens", run => run.Reward);
+        DrawPanel(614, $"Reward: different words starting with S, per {Rollout.ContinuationLength} tokens", run => run.Reward);
         return svg.ToString();
 
         void DrawPanel(double left, string title, Func<Measurement, double> value, bool logarithmic = false)
         {
-            Curve[] curves = [.. lines.Select(line => new Curve(line.Name, line.Color, Points(line.Runs, value)))];
+            Curve[] curves = [.. lines.Select(line => new Curve(line.Term.Name, line.Color, Points(line.Runs, value), IsDashed(line.Term)))];
             new LinePanel(left, 126, 340, 256)
             {
                 Title = title,
@@ -46,6 +48,8 @@ internal static class ForgettingChart
             }.Draw(svg, curves);
         }
     }
+
+    private static bool IsDashed(PtxTerm term) => term.Targets == PtxTargets.Soft;
 
     /// <summary>Each measurement over all seeds.</summary>
     private static CurvePoint[] Points(PolicyRun[] runs, Func<Measurement, double> value) =>

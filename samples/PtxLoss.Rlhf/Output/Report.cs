@@ -7,7 +7,7 @@ namespace PtxLosses.Samples.Rlhf;
 internal sealed class Report
 {
     private static readonly string[] _columns =
-        ["γ", "reward before", "reward after", "perplexity before", "perplexity after", "forgetting, nats"];
+        ["γ", "targets", "reward before", "reward after", "perplexity before", "perplexity after", "forgetting, nats"];
 
     private readonly ExperimentResult _result;
     private readonly List<string[]> _rows;
@@ -17,11 +17,12 @@ internal sealed class Report
         _result = result;
         _rows =
         [
-            .. from entry in result.ByGamma()
+            .. from entry in result.ByTerm()
                let runs = entry.Runs
                select (string[])
                [
-                   $"{entry.Gamma}" + (runs[0].After.Step == result.Settings.Steps ? "" : $" (stopped at {runs[0].After.Step})"),
+                   $"{entry.Term.Gamma}" + (runs[0].After.Step == result.Settings.Steps ? "" : $" (stopped at {runs[0].After.Step})"),
+                   TargetsOf(entry.Term),
                    Spread(runs, run => run.Before.Reward, "F2"),
                    Spread(runs, run => run.After.Reward, "F2"),
                    Spread(runs, run => run.Before.Perplexity, "F1"),
@@ -43,7 +44,7 @@ internal sealed class Report
         int seed = _result.Pretrained[0].Seed;
         foreach (PolicyRun run in _result.Pretrained.Concat(_result.FineTuned).Where(run => run.Seed == seed))
         {
-            console.MarkupLine($"[bold]{(run.Gamma is { } gamma ? $"γ = {gamma}" : "pretrained")}[/]");
+            console.MarkupLine($"[bold]{run.Term?.Name ?? "pretrained"}[/]");
             foreach (TextSample sample in run.Samples)
             {
                 string continuation = Markup.Escape(Inline(sample.Continuation));
@@ -107,10 +108,18 @@ internal sealed class Report
     {
         ExperimentSettings settings = _result.Settings;
         string corpus = settings.CorpusFile is null ? "" : "--corpus FILE ";
+        string topK = settings.Targets.Contains(PtxTargets.Soft) ? $" --top-k {settings.TopK}" : "";
         return $"{corpus}--pretrain-steps {settings.PretrainSteps} --steps {settings.Steps} "
-            + $"--gamma {string.Join(',', settings.Gammas)} --seed {settings.Seeds[0]} --seeds {settings.Seeds.Count}"
-            + (settings.Unfused ? " --unfused" : "");
+            + $"--gamma {string.Join(',', settings.Gammas)} --ptx {string.Join(',', settings.Targets).ToLowerInvariant()}{topK} "
+            + $"--seed {settings.Seeds[0]} --seeds {settings.Seeds.Count}";
     }
+
+    private static string TargetsOf(PtxTerm term) => term switch
+    {
+        { Gamma: 0 } => "none",
+        { Targets: PtxTargets.Soft } => "soft",
+        _ => "hard",
+    };
 
     private static string Spread(PolicyRun[] runs, Func<PolicyRun, double> value, string format)
     {
@@ -138,8 +147,12 @@ internal sealed class Report
         IReadOnlyList<int> seeds = _result.SeedCounts;
         string spread = seeds.Max() > 1 ? $" Mean ± standard deviation over {string.Join(" or ", seeds)} seeds." : "";
         return $"{StepsDone()} Reward: different words starting with S in a continuation of {Rollout.ContinuationLength} tokens. "
-            + $"Perplexity: per token of held-out text. Forgetting: the rise of its logarithm.{spread}";
+            + $"Perplexity: per token of held-out text. Forgetting: the rise of its logarithm.{SoftTargets()}{spread}";
     }
+
+    private string SoftTargets() => !_result.FineTuned.Any(run => run.Term?.Targets == PtxTargets.Soft) ? ""
+        : $" Soft targets: the {Math.Min(_result.Settings.TopK, _result.VocabularySize)} tokens that the pretrained policy holds "
+            + "for most likely, with its probabilities.";
 
     /// <summary>Only the last run can have been stopped: runs follow each other.</summary>
     private string StepsDone()

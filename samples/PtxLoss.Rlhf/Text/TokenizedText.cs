@@ -3,8 +3,8 @@ namespace PtxLosses.Samples.Rlhf;
 /// <summary>Documents as token ids, and the batches cut from them.</summary>
 internal sealed class TokenizedText
 {
-    // The target that PtxLoss and CrossEntropy leave out by default.
-    private const int Ignored = -100;
+    /// <summary>The target that PtxLoss and CrossEntropy leave out by default.</summary>
+    public const int Ignored = -100;
 
     private readonly int[] _stream;
     private readonly int[] _starts;

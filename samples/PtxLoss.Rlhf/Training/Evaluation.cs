@@ -10,8 +10,8 @@ internal sealed record TextSample(string Prompt, string Continuation);
 
 /// <summary>Measures every policy on the same text, the same prompts and the same random numbers.</summary>
 internal sealed class Evaluation(
-    IPtxReader reader,
-    LogitModel sampler,
+    PtxReader reader,
+    Transformer sampler,
     TokenizedText heldOut,
     PromptSource prompts,
     AlliterationReward reward,

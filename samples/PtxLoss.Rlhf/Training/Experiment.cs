@@ -6,12 +6,27 @@ namespace PtxLosses.Samples.Rlhf;
 /// <param name="PretrainSteps">Batches of pretraining.</param>
 /// <param name="Steps">RL steps of each fine-tuning.</param>
 /// <param name="Gammas">The PTX coefficients to compare.</param>
+/// <param name="Targets">The targets to compare at each of them.</param>
+/// <param name="TopK">How many tokens the teacher of soft targets names.</param>
 /// <param name="Seeds">One pretraining and one comparison for each.</param>
-/// <param name="Unfused">Whether the logits of pretraining text are held in memory.</param>
 internal sealed record ExperimentSettings(
-    string? CorpusFile, int PretrainSteps, int Steps, IReadOnlyList<double> Gammas, IReadOnlyList<int> Seeds, bool Unfused);
+    string? CorpusFile,
+    int PretrainSteps,
+    int Steps,
+    IReadOnlyList<double> Gammas,
+    IReadOnlyList<PtxTargets> Targets,
+    int TopK,
+    IReadOnlyList<int> Seeds)
+{
+    /// <summary>Where γ is 0 there is nothing to compare.</summary>
+    public IReadOnlyList<PtxTerm> Terms { get; } =
+    [
+        .. Gammas.SelectMany(gamma => Targets.Select(targets => new PtxTerm(gamma, gamma == 0 ? PtxTargets.Hard : targets)))
+            .Distinct(),
+    ];
+}
 
-/// <summary>Pretrains one model per seed and fine-tunes a copy of it per γ, all with the same random numbers.</summary>
+/// <summary>Pretrains one model per seed and fine-tunes a copy of it per PTX term, all with the same random numbers.</summary>
 internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay progress, CancellationToken stop)
 {
     private const int VocabularySize = 3072;
@@ -29,8 +44,9 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
         var training = new TokenizedText(corpus.Training, tokenizer, shape.Context);
         var heldOut = new TokenizedText(corpus.HeldOut, tokenizer, shape.Context);
         var reward = new AlliterationReward(tokenizer, corpus.Training);
-        IPtxReader reader = CreateReader(shape);
-        var sampler = Rollout.CreateModel(shape, SamplerBatch);
+        var textTransformer = new Transformer(shape, ReaderBatch, shape.Context);
+        var reader = new PtxReader(textTransformer);
+        var sampler = Rollout.CreateTransformer(shape, SamplerBatch);
         var prompts = new PromptSource(training, tokenizer.EndOfDocument);
         var evaluation = new Evaluation(
             reader, sampler, heldOut, new PromptSource(heldOut, tokenizer.EndOfDocument), reward, tokenizer);
@@ -46,12 +62,21 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
             result.ParameterCount = pretrained.Values.Length;
             result.PretrainSteps = Math.Max(result.PretrainSteps, pretrainSteps);
             (Measurement before, IReadOnlyList<TextSample> samples) = evaluation.Measure(pretrained, step: 0);
-            result.Pretrained.Add(new PolicyRun(seed, Gamma: null, [before], samples));
-            foreach (double gamma in settings.Gammas.TakeWhile(_ => !stop.IsCancellationRequested))
+            result.Pretrained.Add(new PolicyRun(seed, Term: null, [before], samples));
+            var teacher = new Lazy<Teacher>(() => new Teacher(textTransformer, pretrained, settings.TopK));
+            foreach (PtxTerm term in settings.Terms.TakeWhile(_ => !stop.IsCancellationRequested))
             {
                 var fineTuning = new FineTuning(
-                    sampler, reader, training, prompts, reward, pretrained.Clone(), gamma, StreamSeed(seed, 2));
-                result.FineTuned.Add(FineTune(fineTuning, seed, gamma, before, evaluation));
+                    sampler,
+                    reader,
+                    training,
+                    prompts,
+                    reward,
+                    pretrained.Clone(),
+                    term.Gamma,
+                    term.Targets == PtxTargets.Soft ? teacher.Value : null,
+                    StreamSeed(seed, 2));
+                result.FineTuned.Add(FineTune(fineTuning, seed, term, before, evaluation));
             }
 
             if (stop.IsCancellationRequested)
@@ -64,16 +89,10 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
         return result;
     }
 
-    private IPtxReader CreateReader(ModelShape shape)
-    {
-        var transformer = new Transformer(shape, ReaderBatch, shape.Context);
-        return settings.Unfused ? new LogitReader(new LogitModel(transformer, shape.Vocabulary)) : new FusedReader(transformer);
-    }
-
     /// <summary>Independent random numbers for each purpose of a seed.</summary>
     private static int StreamSeed(int seed, int stream) => unchecked((seed * 1_000_003) + stream);
 
-    private (Parameters Policy, int Steps) Pretrain(int seed, ModelShape shape, IPtxReader reader, TokenizedText training)
+    private (Parameters Policy, int Steps) Pretrain(int seed, ModelShape shape, PtxReader reader, TokenizedText training)
     {
         IProgressStage stage = progress.Begin($"seed {seed} pretrain", settings.PretrainSteps);
         var parameters = new Parameters(shape);
@@ -90,9 +109,9 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
         return (parameters, steps);
     }
 
-    private PolicyRun FineTune(FineTuning fineTuning, int seed, double gamma, Measurement before, Evaluation evaluation)
+    private PolicyRun FineTune(FineTuning fineTuning, int seed, PtxTerm term, Measurement before, Evaluation evaluation)
     {
-        IProgressStage stage = progress.Begin($"seed {seed} γ = {gamma}", settings.Steps);
+        IProgressStage stage = progress.Begin($"seed {seed} {term.Name}", settings.Steps);
         int interval = Math.Max(1, settings.Steps / PointsPerCurve);
         List<Measurement> curve = [before];
         IReadOnlyList<TextSample> samples = [];
@@ -117,6 +136,6 @@ internal sealed class Experiment(ExperimentSettings settings, IProgressDisplay p
             }
         }
 
-        return new PolicyRun(seed, gamma, curve, samples);
+        return new PolicyRun(seed, term, curve, samples);
     }
 }

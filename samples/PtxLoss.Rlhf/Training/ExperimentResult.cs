@@ -2,10 +2,10 @@ namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>One policy and what was measured of it.</summary>
 /// <param name="Seed">The seed of its pretraining and its fine-tuning.</param>
-/// <param name="Gamma">Null for the pretrained policy itself.</param>
+/// <param name="Term">What its fine-tuning added to the RL loss; null for the pretrained policy itself.</param>
 /// <param name="Curve">From before the first RL step to after the last one.</param>
 /// <param name="Samples">Its continuations of the first held-out prompts.</param>
-internal sealed record PolicyRun(int Seed, double? Gamma, IReadOnlyList<Measurement> Curve, IReadOnlyList<TextSample> Samples)
+internal sealed record PolicyRun(int Seed, PtxTerm? Term, IReadOnlyList<Measurement> Curve, IReadOnlyList<TextSample> Samples)
 {
     public Measurement Before => Curve[0];
 
@@ -29,24 +29,24 @@ internal sealed record ExperimentResult(
 
     public TimeSpan Elapsed { get; set; }
 
-    public int PlannedRuns => Settings.Gammas.Count * Settings.Seeds.Count;
+    public int PlannedRuns => Settings.Terms.Count * Settings.Seeds.Count;
 
     public int FinishedRuns => FineTuned.Count(IsFinished);
 
     public bool Stopped => FinishedRuns < PlannedRuns;
 
-    /// <summary>How many seeds stand for a γ: one number, or two after a stop in the middle of a seed.</summary>
-    public IReadOnlyList<int> SeedCounts => [.. ByGamma().Select(entry => entry.Runs.Length).Distinct()];
+    /// <summary>How many seeds stand for a term: one number, or two after a stop in the middle of a seed.</summary>
+    public IReadOnlyList<int> SeedCounts => [.. ByTerm().Select(entry => entry.Runs.Length).Distinct()];
 
     /// <summary>
-    /// The runs of each γ that can be averaged: the finished ones, or the one that was stopped if there is no other.
+    /// The runs of each PTX term that can be averaged: the finished ones, or the one that was stopped if there is no other.
     /// </summary>
-    public IEnumerable<(double Gamma, PolicyRun[] Runs)> ByGamma() =>
-        from gamma in Settings.Gammas
-        let runs = FineTuned.Where(run => run.Gamma == gamma).ToArray()
+    public IEnumerable<(PtxTerm Term, PolicyRun[] Runs)> ByTerm() =>
+        from term in Settings.Terms
+        let runs = FineTuned.Where(run => run.Term == term).ToArray()
         where runs.Length > 0
         let finished = runs.Where(IsFinished).ToArray()
-        select (gamma, finished.Length > 0 ? finished : runs);
+        select (term, finished.Length > 0 ? finished : runs);
 
     private bool IsFinished(PolicyRun run) => run.After.Step == Settings.Steps;
 }

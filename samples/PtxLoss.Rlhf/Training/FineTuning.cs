@@ -6,19 +6,20 @@ internal sealed class FineTuning
     private const double LearningRate = 1.5e-3;
     private const int UpdatesPerRollout = 2;
 
-    private readonly LogitModel _sampler;
-    private readonly IPtxReader _reader;
+    private readonly Transformer _sampler;
+    private readonly PtxReader _reader;
     private readonly TokenizedText _text;
     private readonly PromptSource _prompts;
     private readonly AlliterationReward _reward;
     private readonly Random _random;
     private readonly double _gamma;
+    private readonly Teacher? _teacher;
     private readonly PpoLoss _ppo;
-    private readonly Matrix _policyGradient;
     private readonly Parameters _gradient;
     private readonly Adam _optimizer;
     private readonly int[] _tokens;
     private readonly int[] _targets;
+    private int _update;
 
     /// <param name="sampler">Runs the policy over rollouts.</param>
     /// <param name="reader">Runs the policy over pretraining text.</param>
@@ -27,22 +28,23 @@ internal sealed class FineTuning
     /// <param name="reward">What the policy is trained towards.</param>
     /// <param name="policy">The weights to train, in place.</param>
     /// <param name="gamma">The coefficient of the PTX term.</param>
+    /// <param name="teacher">What gives the PTX term its targets; null for the text itself.</param>
     /// <param name="seed">Decides prompts, samples and batches.</param>
     public FineTuning(
-        LogitModel sampler,
-        IPtxReader reader,
+        Transformer sampler,
+        PtxReader reader,
         TokenizedText text,
         PromptSource prompts,
         AlliterationReward reward,
         Parameters policy,
         double gamma,
+        Teacher? teacher,
         int seed)
     {
-        (_sampler, _reader, _text, _prompts, _reward, _gamma) = (sampler, reader, text, prompts, reward, gamma);
-        Policy = policy;
+        (_sampler, _reader, _text, _prompts, _reward) = (sampler, reader, text, prompts, reward);
+        (Policy, _gamma, _teacher) = (policy, gamma, teacher);
         _random = new Random(seed);
-        _ppo = new PpoLoss(sampler.Logits.Rows);
-        _policyGradient = new Matrix(sampler.Logits.Rows, policy.Shape.Vocabulary);
+        _ppo = new PpoLoss(sampler);
         _gradient = new Parameters(policy.Shape);
         _optimizer = new Adam(policy.Values.Length);
         _tokens = new int[reader.Rows];
@@ -59,12 +61,14 @@ internal sealed class FineTuning
         StepReport report = default;
         for (int update = 0; update < UpdatesPerRollout; update++)
         {
-            _sampler.Forward(Policy, rollout.Tokens);
-            (double rlLoss, double entropy) = _ppo.ComputeWithGradient(_sampler.Logits, rollout, advantages, _policyGradient);
-            _sampler.Backward(Policy, _policyGradient, _gradient);
+            (double rlLoss, double entropy) = _ppo.ComputeWithGradient(Policy, rollout, advantages, _gradient);
 
             _text.Sample(_random, _reader.Batch, _tokens, _targets);
-            PtxLossResult loss = _reader.ComputeWithGradient(rlLoss, Policy, _tokens, _targets, _gamma, _gradient);
+            PtxLossResult loss = _teacher is null
+                ? _reader.ComputeWithGradient(rlLoss, Policy, _tokens, _targets, _gamma, _gradient)
+                : _reader.ComputeWithGradient(
+                    rlLoss, Policy, _tokens, _teacher.Targets(_update, _tokens, _targets), _gamma, _gradient);
+            _update++;
 
             _optimizer.Step(Policy, _gradient, LearningRate);
             report = new StepReport(loss, rollout.MeanReward, entropy);

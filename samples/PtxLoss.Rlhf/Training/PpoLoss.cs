@@ -1,32 +1,49 @@
-using System.Numerics.Tensors;
-
 namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>
 /// The clipped surrogate of PPO (Schulman et al. 2017) with an entropy bonus, over the sampled tokens:
 /// L_rl = −mean( min(r·A, clip(r, 1−ε, 1+ε)·A) + c·H ),  r = π(token) / π_old(token).
 /// </summary>
-internal sealed class PpoLoss(int rows)
+internal sealed class PpoLoss
 {
     private const double Clip = 0.2;
     private const double EntropyBonus = 0.01;
 
-    private readonly double[] _crossEntropy = new double[rows];
-    private readonly double[] _logSumExp = new double[rows];
-    private readonly double[] _entropy = new double[rows];
-    private readonly double[] _lossGradient = new double[rows];
+    private readonly Transformer _transformer;
+    private readonly double[] _crossEntropy;
+    private readonly double[] _logSumExp;
+    private readonly double[] _entropy;
+    private readonly double[] _lossGradient;
+    private readonly double[] _entropyGradient;
 
-    /// <summary>Writes ∂L_rl/∂logits to <paramref name="gradient"/>; returns L_rl and the policy's mean entropy.</summary>
-    public (double Loss, double Entropy) ComputeWithGradient(Matrix logits, Rollout rollout, double[] advantages, Matrix gradient)
+    /// <param name="transformer">As <see cref="Rollout.CreateTransformer"/> makes it.</param>
+    public PpoLoss(Transformer transformer)
     {
-        int vocabulary = logits.Columns;
-        CrossEntropy.Forward(logits.Span, rollout.Sampled, vocabulary, new CrossEntropyOutputs
-        {
-            Loss = _crossEntropy,
-            LogSumExp = _logSumExp,
-            Entropy = _entropy,
-        });
+        _transformer = transformer;
+        int rows = transformer.Hidden.Rows;
+        _crossEntropy = new double[rows];
+        _logSumExp = new double[rows];
+        _entropy = new double[rows];
+        _lossGradient = new double[rows];
+        _entropyGradient = new double[rows];
+        Array.Fill(_entropyGradient, -EntropyBonus / rows);
+    }
 
+    /// <summary>
+    /// L_rl and the policy's mean entropy; adds the gradient of L_rl by the parameters to <paramref name="sum"/>.
+    /// </summary>
+    public (double Loss, double Entropy) ComputeWithGradient(
+        Parameters policy, Rollout rollout, double[] advantages, Parameters sum)
+    {
+        _transformer.Forward(policy, rollout.Tokens);
+        CrossEntropy.ForwardFromHidden<float, int>(
+            _transformer.Hidden.Tensor,
+            policy.TokenEmbedding.Tensor,
+            rollout.Sampled,
+            new CrossEntropyOutputs { Loss = _crossEntropy, LogSumExp = _logSumExp, Entropy = _entropy },
+            TiedHead.Accumulate);
+
+        int rows = _crossEntropy.Length;
         double surrogate = 0, entropy = 0;
         for (int row = 0; row < rows; row++)
         {
@@ -39,26 +56,15 @@ internal sealed class PpoLoss(int rows)
             _lossGradient[row] = free <= clipped ? free / rows : 0;
         }
 
-        CrossEntropy.Backward(
-            logits.Span,
+        CrossEntropy.BackwardFromHidden<float, int>(
+            _transformer.Hidden.Tensor,
+            policy.TokenEmbedding.Tensor,
             rollout.Sampled,
-            vocabulary,
-            new CrossEntropyOutputs { LogSumExp = _logSumExp },
-            new CrossEntropyOutputGradients { Loss = _lossGradient },
-            gradient.Span);
-        AddEntropyGradient(logits, gradient);
+            new CrossEntropyOutputs { LogSumExp = _logSumExp, Entropy = _entropy },
+            new CrossEntropyOutputGradients { Loss = _lossGradient, Entropy = _entropyGradient },
+            TiedHead.Gradients(_transformer, sum),
+            TiedHead.Accumulate);
+        _transformer.Backward(policy, sum);
         return (-(surrogate + (EntropyBonus * entropy)) / rows, entropy / rows);
     }
-
-    /// <summary>∂(−H)/∂x_j = p_j·(log p_j + H), with log p_j = x_j − logsumexp(x).</summary>
-    private void AddEntropyGradient(Matrix logits, Matrix gradient) =>
-        Parallel.For(0, rows, () => (LogP: new float[logits.Columns], P: new float[logits.Columns]), (row, _, buffers) =>
-        {
-            TensorPrimitives.Subtract(logits.Row(row), (float)_logSumExp[row], buffers.LogP);
-            TensorPrimitives.Exp(buffers.LogP, buffers.P);
-            TensorPrimitives.Add(buffers.LogP, (float)_entropy[row], buffers.LogP);
-            TensorPrimitives.Multiply(buffers.LogP, buffers.P, buffers.LogP);
-            TensorPrimitives.MultiplyAdd(buffers.LogP, (float)(EntropyBonus / rows), gradient.Row(row), gradient.Row(row));
-            return buffers;
-        }, _ => { });
 }

@@ -1,7 +1,7 @@
 namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>Language modelling from random weights: the PTX loss on its own.</summary>
-internal sealed class Pretraining(IPtxReader reader, TokenizedText text, Parameters parameters, int seed, int steps)
+internal sealed class Pretraining(PtxReader reader, TokenizedText text, Parameters parameters, int seed, int steps)
 {
     private const double LearningRate = 0.014;
     private const int WarmUp = 20;

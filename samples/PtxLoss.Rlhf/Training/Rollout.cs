@@ -34,25 +34,23 @@ internal sealed class Rollout
     public double MeanReward => Rewards.Sum() / Batch;
 
     /// <summary>
-    /// Reads all but the last token, which predicts nothing, and predicts from the prompt's last token on: its rows of logits are
-    /// those of <see cref="Sampled"/>.
+    /// Reads all but the last token, which predicts nothing, and predicts from the prompt's last token on: its rows of hidden
+    /// states are those of <see cref="Sampled"/>.
     /// </summary>
-    public static LogitModel CreateModel(ModelShape shape, int batch)
-    {
-        var transformer = new Transformer(shape, batch, PromptLength + ContinuationLength - 1, promptLength: PromptLength - 1);
-        return new LogitModel(transformer, shape.Vocabulary);
-    }
+    public static Transformer CreateTransformer(ModelShape shape, int batch) =>
+        new(shape, batch, PromptLength + ContinuationLength - 1, promptLength: PromptLength - 1);
 
-    /// <param name="model">As <see cref="CreateModel"/> makes it.</param>
+    /// <param name="transformer">As <see cref="CreateTransformer"/> makes it.</param>
     /// <param name="policy">The weights that sample.</param>
     /// <param name="prompts">One per sequence of the batch, <see cref="PromptLength"/> tokens each.</param>
     /// <param name="reward">What scores the continuations.</param>
     /// <param name="random">Decides the tokens.</param>
     public static Rollout Sample(
-        LogitModel model, Parameters policy, IReadOnlyList<int[]> prompts, AlliterationReward reward, Random random)
+        Transformer transformer, Parameters policy, IReadOnlyList<int[]> prompts, AlliterationReward reward, Random random)
     {
-        int batch = model.Batch;
+        int batch = transformer.Batch;
         var rollout = new Rollout(batch);
+        var logits = new Matrix(batch, policy.Shape.Vocabulary);
         for (int index = 0; index < PromptLength * batch; index++)
         {
             rollout.Tokens[index] = prompts[index % batch][index / batch];
@@ -61,7 +59,8 @@ internal sealed class Rollout
         for (int token = 0; token < ContinuationLength; token++)
         {
             int position = PromptLength + token;
-            Matrix logits = model.Decode(policy, rollout.Tokens, token == 0 ? 0 : position - 1, position);
+            Matrix hidden = transformer.Decode(policy, rollout.Tokens, token == 0 ? 0 : position - 1, position);
+            Sgemm.Multiply(hidden, policy.TokenEmbedding.Transposed, logits);
             Memory<int> sampled = rollout.Tokens.AsMemory(position * batch, batch);
             SampleTokens(logits, random, sampled);
 

@@ -43,9 +43,10 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         _options = options;
         _scale = scale;
         bool wantsEntropy = memory.Tokens.Entropy != null || options.WantsEntropy;
+        bool wantsArgMax = memory.Tokens.ArgMax != null || options.WantsAccuracy;
         _reduceOptions = new(
             (wantsEntropy ? RowStatistics.Entropy : RowStatistics.None)
-                | (memory.Tokens.ArgMax != null || options.WantsAccuracy ? RowStatistics.ArgMax : RowStatistics.None)
+                | (wantsArgMax ? RowStatistics.ArgMax : RowStatistics.None)
                 | (options.LabelSmoothing != 0 ? RowStatistics.Mean : RowStatistics.None),
             options.Transform);
         if (memory.WantsGradient)
@@ -54,7 +55,7 @@ internal unsafe struct BatchPass<TLogit, TTarget>
                 VocabularySize,
                 SegmentLength,
                 IsReduced: memory.Tokens.KnownLogSumExp == null,
-                NeedsLogits: options.Transform.HasCap || wantsEntropy || memory.Tokens.EntropyGradient != null,
+                NeedsLogits: options.Transform.HasCap || wantsEntropy || wantsArgMax || memory.Tokens.EntropyGradient != null,
                 options.Accumulates,
                 ExceedsCaches: memory.Gradient.ExceedsCachesBeside(in memory.Logits)));
         }
@@ -113,9 +114,6 @@ internal unsafe struct BatchPass<TLogit, TTarget>
 
         /// <summary>ε/n, the part of the target distribution that each of n logits that are not −inf has.</summary>
         public double SmoothedPart;
-
-        /// <summary>Whether its gradient is 0 whatever its logits are.</summary>
-        public readonly bool AddsNothing => IsIgnored || Weighting == 0;
     }
 
     /// <summary>Room for what there are several of in a row: its runs, and its targets.</summary>
@@ -275,7 +273,7 @@ internal unsafe struct BatchPass<TLogit, TTarget>
     public readonly void Differentiate(long index, int segment, in Row row, RowRoom room)
     {
         Span<TLogit> whole = _memory.Gradient[index], gradient = Segments.Slice(whole, segment, SegmentLength);
-        if (row.AddsNothing)
+        if (row.IsIgnored)
         {
             if (!_options.Accumulates)
             {

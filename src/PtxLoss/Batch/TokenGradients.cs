@@ -65,7 +65,7 @@ internal static class TokenLoss
     public static double Weighting(TokenWeighting weighting, double p) => weighting switch
     {
         TokenWeighting.Probability => p,
-        TokenWeighting.ProbabilityVariance => p * (1 - p),
+        TokenWeighting.ProbabilityVariance => p * Math.Max(0, 1 - p), // p is rounded, perhaps to more than 1
         _ => 1,
     };
 }

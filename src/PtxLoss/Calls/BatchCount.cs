@@ -8,12 +8,15 @@ namespace PtxLosses.Calls;
 /// <param name="Weight">The sum of their weights, or their number where they have none.</param>
 internal readonly record struct BatchCount(long Tokens, double Weight)
 {
+    private const long AnyId = -1;
+
     /// <summary>
     /// Counts, and checks the target of every token that counts and its weight; those of the others are not read.
     /// </summary>
     /// <param name="targets">The targets.</param>
     /// <param name="ids">
-    /// The number of ids; <see cref="long.MaxValue"/> where any number that is not negative is one, −1 where any number is.
+    /// The number of ids; <see cref="long.MaxValue"/> where any number that is not negative is one, <see cref="AnyId"/> where any
+    /// number is.
     /// </param>
     /// <param name="shape">The shape of the targets, to name one at fault by its indices.</param>
     /// <param name="tokenWeights">A weight per target, or none.</param>
@@ -48,7 +51,7 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
     /// <summary>Counts, whatever ids the targets are.</summary>
     public static BatchCount OfAny<TTarget>(in TargetRows<TTarget> targets, ReadOnlySpan<nint> shape, ReadOnlySpan<float> tokenWeights)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => Of(in targets, ids: -1, shape, tokenWeights);
+        => Of(in targets, AnyId, shape, tokenWeights);
 
     /// <summary>Checks that there are as many weights as targets, or none.</summary>
     public static void CheckLength(ReadOnlySpan<float> tokenWeights, long targets)
@@ -91,7 +94,7 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
         in TargetRows<TTarget> targets, long token, int place, long id, long ids, ReadOnlySpan<nint> shape)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        if ((ulong)id >= (ulong)ids)
+        if (ids != AnyId && (ulong)id >= (ulong)ids)
         {
             throw TargetOutOfRange(in targets, targets.PositionOf(token), place, ids, shape);
         }

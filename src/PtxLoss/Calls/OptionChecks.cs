@@ -34,12 +34,12 @@ internal static class OptionChecks
             CheckSoft(options);
         }
 
-        if (!honoured.HasFlag(HonouredOptions.Shift))
+        if ((honoured & HonouredOptions.Shift) == HonouredOptions.None)
         {
             CheckUnshifted(options, whyUnshifted);
         }
 
-        if (!honoured.HasFlag(HonouredOptions.Shards))
+        if ((honoured & HonouredOptions.Shards) == HonouredOptions.None)
         {
             Refuse(
                 options.VocabularyStart != null,
@@ -48,7 +48,7 @@ internal static class OptionChecks
                 "null here: the loss needs whole rows of logits; CrossEntropy takes a shard of them");
         }
 
-        if (!honoured.HasFlag(HonouredOptions.Reduction))
+        if ((honoured & HonouredOptions.Reduction) == HonouredOptions.None)
         {
             CheckPerToken(options);
         }
@@ -71,7 +71,7 @@ internal static class OptionChecks
             options.TargetWeighting != TargetWeighting.Uniform,
             nameof(options.TargetWeighting), options.TargetWeighting, "Uniform with soft targets: none of them is the target");
         Refuse(
-            options.Statistics.HasFlag(LossStatistics.Accuracy),
+            (options.Statistics & LossStatistics.Accuracy) != LossStatistics.None,
             nameof(options.Statistics), options.Statistics, "without Accuracy with soft targets: none of them is the right one");
     }
 
@@ -132,7 +132,7 @@ internal static class OptionChecks
             options.LogitSoftCap is >= 0 and < double.PositiveInfinity,
             nameof(options.LogitSoftCap), options.LogitSoftCap, "finite and at least 0; 0 is off");
         Check(
-            Enum.IsDefined(options.TargetWeighting),
+            options.TargetWeighting is TargetWeighting.Uniform or TargetWeighting.Probability or TargetWeighting.ProbabilityVariance,
             nameof(options.TargetWeighting), options.TargetWeighting, "Uniform, Probability or ProbabilityVariance");
         Check(
             (options.Statistics & ~(LossStatistics.Accuracy | LossStatistics.Entropy)) == LossStatistics.None,
@@ -165,8 +165,8 @@ internal static class OptionChecks
             TargetWeighting.ProbabilityVariance => TokenWeighting.ProbabilityVariance,
             _ => TokenWeighting.Uniform,
         },
-        WantsAccuracy = options.Statistics.HasFlag(LossStatistics.Accuracy),
-        WantsEntropy = options.Statistics.HasFlag(LossStatistics.Entropy),
+        WantsAccuracy = (options.Statistics & LossStatistics.Accuracy) != LossStatistics.None,
+        WantsEntropy = (options.Statistics & LossStatistics.Entropy) != LossStatistics.None,
         Transform = new(options.LogitSoftCap, options.LogitScale),
         VocabularyStart = options.VocabularyStart ?? 0,
         Accumulates = options.AccumulateGradient,

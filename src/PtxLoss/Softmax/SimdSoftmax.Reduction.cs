@@ -34,9 +34,10 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
             while (holds && start < Length)
             {
                 int count = Math.Min(BlockLength, Length - start);
+                double before = state.Sum;
                 int summed = ReduceLoop<TVector, TLogit, TFormat>.SumExponentials<TCaps, TEntropy, TSumsLogits, TStores>(
                     Row + start, count, in exponent, Stored + start, ref state);
-                FindMax(start, summed, ref state);
+                FindMax(start, summed, state.Sum - before, ref state);
                 start += summed;
                 if (summed < count)
                 {
@@ -54,18 +55,19 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
                 }
             }
 
+            LocateMax(ref state);
             if (holds)
             {
                 SetRun(run, Length, reference);
             }
             else
             {
-                LogSumExpState before = state;
+                LogSumExpState found = state;
                 ReduceInDouble(start, run, out state);
                 if (start > 0)
                 {
                     LogSumExpState rest = state;
-                    state = before;
+                    state = found;
                     state.Append(rest, start);
                 }
             }
@@ -107,9 +109,15 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
             }
         }
 
-        private void FindMax(int start, int count, ref LogSumExpState state)
+        /// <summary>
+        /// Finds the largest logit so far, and where the block that has it starts. Most blocks are not looked at: where all
+        /// exponentials together are less than that of the largest logit, none is larger.
+        /// </summary>
+        private void FindMax(int start, int count, double sumOfBlock, ref LogSumExpState state)
         {
-            if (!_options.Wants(RowStatistics.ArgMax))
+            const double rounding = 1.001; // far more than that of exponentials and their sums
+            if (!_options.Wants(RowStatistics.ArgMax)
+                || sumOfBlock * rounding < Math.Exp(_options.Transform.Of(state.Max) - state.Reference))
             {
                 return;
             }
@@ -119,10 +127,15 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
             {
                 state.Max = max;
                 state.ArgMax = start;
-                while (ElementConvert.ToDouble(Row[state.ArgMax]) != max)
-                {
-                    state.ArgMax++;
-                }
+            }
+        }
+
+        /// <summary>Once, in the last block that had a larger one: to look for each would take longer than the sum.</summary>
+        private void LocateMax(ref LogSumExpState state)
+        {
+            while (!double.IsNegativeInfinity(state.Max) && ElementConvert.ToDouble(Row[state.ArgMax]) != state.Max)
+            {
+                state.ArgMax++;
             }
         }
 

@@ -74,6 +74,138 @@ public class AccumulatorTests
             [actual.LanguageModelLoss, actual.ZLoss, actual.PtxTerm, actual.Total, actual.Perplexity],
             [whole.LanguageModelLoss, whole.ZLoss, whole.PtxTerm, whole.Total, whole.Perplexity],
             i => i == 4 ? 1e-13 * whole.Perplexity : 1e-14 * drawn.Tokens * (1 + whole.ZLoss + whole.LanguageModelLoss));
+        CheckStatistics(actual, whole, expected);
+    }
+
+    private static void CheckStatistics(PtxLossResult actual, PtxLossResult whole, ScalarReference expected)
+    {
+        (actual.Accuracy.HasValue, actual.Entropy.HasValue).Should().Be((whole.Accuracy.HasValue, whole.Entropy.HasValue));
+        Closeness.ShouldBeClose([actual.Accuracy ?? 0, actual.Entropy ?? 0], [whole.Accuracy ?? 0, whole.Entropy ?? 0], _ => 1e-13);
+        Closeness.ShouldBeClose(
+            [actual.Accuracy ?? 0, actual.Entropy ?? 0],
+            [actual.Accuracy.HasValue ? expected.Accuracy : 0, actual.Entropy.HasValue ? expected.MeanEntropy : 0],
+            i => i == 0 ? 1e-13 : 1e-5);
+    }
+
+    [Fact]
+    public void A_statistic_is_known_if_it_is_known_of_all_that_was_added()
+    {
+        PtxLossResult none = Of(LossStatistics.None), accuracy = Of(LossStatistics.Accuracy), both = Of(LossStatistics.Accuracy | LossStatistics.Entropy);
+        PtxLossResult ignored = PtxLoss.Compute(0, _logits.AsSpan(0, VocabularySize), [-100], VocabularySize, 1);
+
+        Known(both, both).Should().Be((both.Accuracy, both.Entropy));
+        Known(both, accuracy).Should().Be((both.Accuracy, null));
+        Known(accuracy, both).Should().Be((both.Accuracy, null));
+        Known(both, none, both).Should().Be((null, null));
+        Known(ignored, both, ignored).Should().Be((both.Accuracy, both.Entropy), "there is nothing to know of tokens that do not count");
+        Known().Should().Be((null, null));
+        Known(ignored).Should().Be((null, null));
+        Known(PtxLoss.Compute(0, _logits.AsSpan(0, VocabularySize), [-100], VocabularySize, 1, new() { Statistics = LossStatistics.Entropy })).Should().Be((null, 0));
+
+        PtxLossResult Of(LossStatistics statistics)
+            => PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, new() { Statistics = statistics });
+
+        static (double? Accuracy, double? Entropy) Known(params PtxLossResult[] results)
+        {
+            PtxLossAccumulator one = new(), left = new(), right = new(), merged = new();
+            for (int i = 0; i < results.Length; i++)
+            {
+                one.Add(results[i]);
+                (i == 0 ? left : right).Add(results[i]);
+            }
+
+            merged.Merge(left);
+            merged.Merge(right);
+            merged.Merge(new());
+            PtxLossResult actual = one.ToResult(0, 1);
+            merged.ToResult(0, 1).Should().Be(actual);
+            return (actual.Accuracy, actual.Entropy);
+        }
+    }
+
+    [Fact]
+    public void Sums_carry_statistics()
+    {
+        var options = new PtxLossOptions { Statistics = LossStatistics.Accuracy | LossStatistics.Entropy };
+        float[] weights = [1, 1, 0.5f, 2, 0, 1, 1, 0.25f];
+        _logits[3] = 30; // the first token is right
+        PtxLossResult expected = PtxLoss.Compute(2, _logits, _targets, VocabularySize, 0.5, options, weights);
+        PtxLossAccumulator here = new(), there = new();
+        here.Add(expected);
+
+        there.Add(here.LossSum, here.WeightSum, here.ZLossSum, here.TokenCount, here.CorrectSum, here.EntropySum, options);
+
+        there.ToResult(2, 0.5).Should().Be(expected);
+        expected.Accuracy.Should().BePositive();
+        here.CorrectSum.Should().BeApproximately(expected.Accuracy!.Value * 4.75, 1e-14);
+        here.EntropySum.Should().BeApproximately(expected.Entropy!.Value * 4.75, 1e-12);
+        (there.CorrectSum, there.EntropySum).Should().Be((here.CorrectSum, here.EntropySum));
+    }
+
+    [Fact]
+    public void A_sum_of_a_statistic_tells_that_it_is_known_and_so_do_options()
+    {
+        Known(correctSum: 1, entropySum: 0, LossStatistics.None).Should().Be((0.5, null));
+        Known(correctSum: 0, entropySum: 3, LossStatistics.None).Should().Be((null, 1.5));
+        Known(correctSum: 0, entropySum: 0, LossStatistics.Accuracy).Should().Be((0, null));
+        Known(correctSum: 2, entropySum: 0, LossStatistics.Entropy).Should().Be((1, 0));
+
+        static (double? Accuracy, double? Entropy) Known(double correctSum, double entropySum, LossStatistics statistics)
+        {
+            var accumulator = new PtxLossAccumulator();
+            accumulator.Add(3, 2, tokenCount: 2, correctSum: correctSum, entropySum: entropySum, options: new() { Statistics = statistics });
+            PtxLossResult result = accumulator.ToResult(0, 1);
+            return (result.Accuracy, result.Entropy);
+        }
+    }
+
+    [Fact]
+    public void A_perplexity_is_not_known_of_sums_with_a_target_weighting()
+    {
+        var options = new PtxLossOptions { TargetWeighting = TargetWeighting.Probability };
+        PtxLossResult expected = PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options);
+        PtxLossAccumulator of = new(), sums = new();
+        of.Add(expected);
+        sums.Add(of.LossSum, of.WeightSum, tokenCount: of.TokenCount, options: options);
+
+        of.ToResult(0, 1).Should().Be(expected);
+        expected.Perplexity.Should().Be(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1).Perplexity);
+        sums.ToResult(0, 1).LanguageModelLoss.Should().Be(expected.LanguageModelLoss);
+        sums.ToResult(0, 1).Perplexity.Should().Be(double.NaN);
+        of.Merge(sums);
+        of.ToResult(0, 1).Perplexity.Should().Be(double.NaN);
+    }
+
+    [Theory]
+    [InlineData(2, -1, 0, "correctSum is -1, but must be from 0 to weightSum.*")]
+    [InlineData(2, 2.1, 0, "correctSum is 2.1, but must be from 0 to weightSum.*")]
+    [InlineData(2, double.PositiveInfinity, 0, "correctSum is Infinity, but must be from 0 to weightSum.*")]
+    [InlineData(2, 0, -1e-9, "entropySum is -1E-09, but must be at least 0.*")]
+    [InlineData(0, 1, 0, "correctSum is 1, but must be from 0 to weightSum.*")]
+    [InlineData(0, 0, 1, "entropySum is 1, but must be 0 where weightSum is 0.*")]
+    [InlineData(0, 0, double.NaN, "entropySum is NaN, but must be 0 where weightSum is 0.*")]
+    public void Sums_of_statistics_that_cannot_be_are_refused(double weightSum, double correctSum, double entropySum, string message)
+    {
+        var accumulator = new PtxLossAccumulator();
+        Refuses(
+            () => accumulator.Add(0, weightSum, tokenCount: 2, correctSum: correctSum, entropySum: entropySum),
+            message,
+            message[..message.IndexOf(' ', StringComparison.Ordinal)]);
+        (accumulator.TokenCount, accumulator.CorrectSum, accumulator.EntropySum).Should().Be((0, 0, 0));
+    }
+
+    [Fact]
+    public void What_is_no_number_stays_none_in_statistics()
+    {
+        _logits[7] = float.NaN;
+        var accumulator = new PtxLossAccumulator();
+        accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, new() { Statistics = LossStatistics.Accuracy | LossStatistics.Entropy }));
+        accumulator.Add(
+            accumulator.LossSum, accumulator.WeightSum, correctSum: accumulator.CorrectSum, entropySum: accumulator.EntropySum, options: new() { Statistics = LossStatistics.Accuracy });
+
+        double.IsNaN(accumulator.EntropySum).Should().BeTrue();
+        accumulator.ToResult(0, 1).Entropy.Should().Be(double.NaN);
+        accumulator.ToResult(0, 1).Accuracy.Should().NotBe(double.NaN);
     }
 
     [Fact]
@@ -264,13 +396,25 @@ public class AccumulatorTests
            from smoothing in Gen.Elements(0, 0.1)
            from zLoss in Gen.Elements(0, 1e-4, 0.1)
            from reduction in Gen.Elements(LossReduction.Mean, LossReduction.Sum)
+           from weighting in Drawn.Weighting
+           from statistics in Drawn.Statistics
            from flags in Gen.Choose(0, 3)
            select new Draw(
                tokens,
                [.. ends.Order()],
                replicas,
                seed,
-               new() { LabelSmoothing = smoothing, ZLossCoefficient = zLoss, Reduction = reduction },
+               new() { LabelSmoothing = smoothing, ZLossCoefficient = zLoss, Reduction = reduction, TargetWeighting = weighting, Statistics = statistics },
                HasWeights: (flags & 1) != 0,
                IsCountedFirst: (flags & 2) != 0);
+
+    [Fact]
+    public void Tokens_that_weigh_nothing_have_perplexity_1_whatever_the_weighting()
+    {
+        var accumulator = new PtxLossAccumulator();
+
+        accumulator.Add(0, 0, tokenCount: 3, options: new() { TargetWeighting = TargetWeighting.Probability });
+
+        accumulator.ToResult(0, 1).Perplexity.Should().Be(1);
+    }
 }

@@ -47,6 +47,14 @@ public class OptionsTests
         => new PtxLossOptions().MaxDegreeOfParallelism.Should().Be(-1);
 
     [Fact]
+    public void A_denominator_counts_any_id_that_is_not_ignored()
+    {
+        PtxLoss.Denominator([-1, -2, -100, 7]).Should().Be(3);
+        PtxLoss.Denominator(Tensor.Create<long>([-1, long.MaxValue, -100])).Should().Be(2);
+        PtxLoss.Denominator(new SoftTargets<int>([-1, -100, -100, -100], [1, 1, 1, 1], idsPerToken: 2)).Should().Be(1);
+    }
+
+    [Fact]
     public void Any_id_may_be_ignored()
     {
         int[] targets = [.. _targets.Select(target => target == -100 ? 5 : target)];

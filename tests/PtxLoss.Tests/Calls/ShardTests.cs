@@ -132,7 +132,7 @@ public class ShardTests
     }
 
     /// <summary>What an all-reduce of the maximum and one of the sum make of the shards' log-sum-exps.</summary>
-    private static double[] Exchange(double[][] ofShards)
+    internal static double[] Exchange(double[][] ofShards)
         => [.. ofShards[0].Select((_, token) =>
         {
             double max = ofShards.Max(shard => shard[token]);

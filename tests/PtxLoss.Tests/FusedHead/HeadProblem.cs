@@ -1,10 +1,10 @@
+using System.Numerics.Tensors;
+
 namespace PtxLosses.Tests;
 
 /// <summary>Hidden states and the weight of a last layer, with what the reference says of the logits they make.</summary>
 internal sealed class HeadProblem
 {
-    private const float BetweenRows = 77;
-
     public HeadProblem(int tokens, int hiddenSize, int vocabularySize, int seed, bool hasBias = false)
     {
         (Tokens, HiddenSize, VocabularySize) = (tokens, hiddenSize, vocabularySize);
@@ -28,14 +28,9 @@ internal sealed class HeadProblem
 
     public int[] Targets { get; init; }
 
-    public double Coefficient { get; init; } = 1;
-
     public PtxLossOptions Options { get; init; } = PtxLossOptions.Default;
 
     public float[] TokenWeights { get; init; } = [];
-
-    /// <summary>Elements between rows of whatever has rows.</summary>
-    public int Gap { get; init; }
 
     /// <summary>How far a logit of float arithmetic may be off, but for bad luck.</summary>
     public double LogitError
@@ -66,46 +61,36 @@ internal sealed class HeadProblem
     }
 
     public ScalarReference Expected()
-        => ScalarReference.Compute<double, int>(0.5, Logits(), Targets, VocabularySize, Coefficient, Options, TokenWeights);
+        => ScalarReference.Compute<double, int>(0.5, Logits(), Targets, VocabularySize, 1, Options, TokenWeights);
 
-    /// <summary>Where everything lies.</summary>
-    public Memories Memories { get; init; } = new ArrayMemories();
+    private ReadOnlyTensorSpan<float> OfTokens => new(Hidden, [Tokens, HiddenSize]);
 
-    private Layout OfTokens => Rows(Tokens);
-
-    private Layout OfVocabulary => Rows(VocabularySize);
+    private ReadOnlyTensorSpan<float> OfVocabulary => new(Weight, [VocabularySize, HiddenSize]);
 
     public PtxLossResult Loss()
-        => PtxLoss.ComputeFromHidden<float, int>(
-            0.5,
-            OfTokens.Over(PlaceHidden()),
-            OfVocabulary.Over(PlaceWeight()),
-            Memories.ToRead(Targets).Span,
-            Coefficient,
-            Options,
-            Memories.ToRead(Bias).Span,
-            Memories.ToRead(TokenWeights).Span);
+        => PtxLoss.ComputeFromHidden<float, int>(0.5, OfTokens, OfVocabulary, Targets, 1, Options, Bias, TokenWeights);
 
     public Gradients WithGradient(float initial = 0)
     {
-        Memory<float> hidden = Place(OfTokens, Filled(Hidden.Length)), weight = Place(OfVocabulary, Filled(Weight.Length));
-        Memory<float> bias = Memories.ToWrite(Filled(VocabularySize));
+        float[] hidden = Filled(Hidden.Length), weight = Filled(Weight.Length), bias = Filled(VocabularySize);
         PtxLossResult result = PtxLoss.ComputeFromHiddenWithGradient<float, int>(
             0.5,
-            OfTokens.Over(PlaceHidden()),
-            OfVocabulary.Over(PlaceWeight()),
-            Memories.ToRead(Targets).Span,
-            Coefficient,
-            new() { Hidden = OfTokens.Over(hidden), Weight = OfVocabulary.Over(weight), Bias = bias.Span },
+            OfTokens,
+            OfVocabulary,
+            Targets,
+            1,
+            new()
+            {
+                Hidden = new TensorSpan<float>(hidden, [Tokens, HiddenSize]),
+                Weight = new TensorSpan<float>(weight, [VocabularySize, HiddenSize]),
+                Bias = bias,
+            },
             Options,
-            Memories.ToRead(Bias).Span,
-            Memories.ToRead(TokenWeights).Span);
-        Memories.Reveal();
-        (OfTokens.GapsAre<float>(hidden, BetweenRows) && OfVocabulary.GapsAre<float>(weight, BetweenRows)).Should().BeTrue("gaps are left alone");
-        return new(result, OfTokens.Gather<float>(hidden), OfVocabulary.Gather<float>(weight), bias.ToArray());
+            Bias,
+            TokenWeights);
+        return new(result, hidden, weight, bias);
 
         float[] Filled(int length) => [.. Enumerable.Repeat(initial, length)];
-        Memory<float> Place(Layout layout, float[] values) => Memories.ToWrite(layout.Scatter(values, BetweenRows));
     }
 
     /// <summary>The gradients, in double, that follow from those of the logits; and, of the same shape, what their errors are in proportion to.</summary>
@@ -160,25 +145,6 @@ internal sealed class HeadProblem
 
         return logits;
     }
-
-    private Memory<float> PlaceWeight() => Memories.ToRead(OfVocabulary.Scatter(Weight, BetweenRows));
-
-    private Memory<float> PlaceHidden()
-    {
-        Memory<float> hidden = Memories.ToRead(OfTokens.Scatter(Hidden, BetweenRows));
-        for (int token = 0; token < Tokens; token++)
-        {
-            if (Targets[token] == Options.IgnoreIndex || (TokenWeights.Length > 0 && TokenWeights[token] == 0))
-            {
-                Memories.Hide<float>(hidden.Slice(token * (HiddenSize + Gap), HiddenSize));
-            }
-        }
-
-        return hidden;
-    }
-
-    /// <summary>Tensors want 0 where there is nothing to stride to.</summary>
-    private Layout Rows(int rows) => new([rows, HiddenSize], [rows == 1 ? 0 : HiddenSize + Gap, HiddenSize == 1 ? 0 : 1]);
 
     public sealed record Gradients(PtxLossResult Result, float[] Hidden, float[] Weight, float[] Bias)
     {

@@ -42,11 +42,10 @@ public class GoldenTests
         Golden golden = GoldenFile.Cases[name];
         ScalarReference ofFloat = Reference(golden, golden.Logits);
         ScalarReference ofDouble = Reference(golden, TestData.ToDouble(golden.Logits));
-        Bounds bounds = Bounds.OfDouble(golden);
+        GoldenBounds bounds = GoldenBounds.OfDouble(golden);
         foreach (ScalarReference reference in new[] { ofFloat, ofDouble })
         {
-            reference.TokenCount.Should().Be(golden.TokenCount);
-            CheckReduced(golden, reference.LanguageModelLoss, reference.ZLoss, reference.Total, bounds);
+            CheckParts(golden, GoldenParts.Of(reference, golden.Options), bounds);
             CheckTokens(
                 golden, reference.Loss, reference.LogSumExp, reference.TargetLogit, reference.Entropy, reference.ArgMax, bounds);
             double[] gradient = golden.Options.AccumulateGradient
@@ -61,7 +60,7 @@ public class GoldenTests
     public void Float_logits(string name)
     {
         Golden golden = GoldenFile.Cases[name];
-        CheckLibrary(golden, golden.Logits, Bounds.OfFloat(golden));
+        CheckLibrary(golden, golden.Logits, GoldenBounds.OfFloat(golden));
     }
 
     [Theory]
@@ -69,7 +68,7 @@ public class GoldenTests
     public void Double_logits(string name)
     {
         Golden golden = GoldenFile.Cases[name];
-        CheckLibrary(golden, TestData.ToDouble(golden.Logits), Bounds.OfDouble(golden));
+        CheckLibrary(golden, TestData.ToDouble(golden.Logits), GoldenBounds.OfDouble(golden));
     }
 
     [Theory]
@@ -86,7 +85,7 @@ public class GoldenTests
             ptxCoefficient: 1,
             golden.Options with { Reduction = LossReduction.Sum },
             sequenceLength: golden.SequenceLength);
-        Bounds bounds = Bounds.OfDouble(golden);
+        GoldenBounds bounds = GoldenBounds.OfDouble(golden);
         CheckForward(golden, reference.LogSumExp, reference.Entropy, bounds);
         double[] gradient = [.. golden.Logits.Select((_, i) =>
             Product(by.Loss, reference.Gradient, i)
@@ -99,7 +98,7 @@ public class GoldenTests
         double Product(double[] gradients, double[] jacobian, int i)
             => gradients.ElementAtOrDefault(i / golden.VocabularySize) is var by
                 && by != 0
-                && golden.TargetOf(i / golden.VocabularySize) != null
+                && golden.Counts(i / golden.VocabularySize)
                     ? by * jacobian[i]
                     : 0;
     }
@@ -109,7 +108,7 @@ public class GoldenTests
     public void Products_of_float_logits(string name)
     {
         GoldenProduct golden = GoldenFile.Products[name];
-        CheckProduct(golden, golden.Logits, Bounds.OfFloat(golden));
+        CheckProduct(golden, golden.Logits, GoldenBounds.OfFloat(golden));
     }
 
     [Theory]
@@ -117,49 +116,35 @@ public class GoldenTests
     public void Products_of_double_logits(string name)
     {
         GoldenProduct golden = GoldenFile.Products[name];
-        CheckProduct(golden, TestData.ToDouble(golden.Logits), Bounds.OfDouble(golden));
+        CheckProduct(golden, TestData.ToDouble(golden.Logits), GoldenBounds.OfDouble(golden));
     }
 
     /// <summary>From the forward of PyTorch, and from the library's own.</summary>
-    private static void CheckProduct<TLogit>(GoldenProduct golden, TLogit[] logits, Bounds bounds)
+    private static void CheckProduct<TLogit>(GoldenProduct golden, TLogit[] logits, GoldenBounds bounds)
         where TLogit : unmanaged, IFloatingPointIeee754<TLogit>
     {
         CheckBackward(golden, logits, golden.LogSumExp, golden.Entropy, bounds);
 
-        double[] logSumExp = new double[golden.Targets.Length], entropy = new double[golden.Targets.Length];
+        double[] logSumExp = new double[golden.Tokens], entropy = new double[golden.Tokens];
         Forward(golden, logits, new CrossEntropyOutputs { LogSumExp = logSumExp, Entropy = entropy });
         CheckForward(golden, logSumExp, entropy, bounds);
         CheckBackward(golden, logits, logSumExp, entropy, bounds);
     }
 
-    private static void CheckLibrary<TLogit>(Golden golden, TLogit[] logits, Bounds bounds)
+    private static void CheckLibrary<TLogit>(Golden golden, TLogit[] logits, GoldenBounds bounds)
         where TLogit : unmanaged, IFloatingPointIeee754<TLogit>
     {
         TLogit[] gradient = InitialGradient(golden, logits);
-        PtxLossResult result = golden.Options.ShiftTargets
-            ? PtxLoss.ComputeWithGradient(
-                golden.RlLoss,
-                LogitsTensor(golden, logits),
-                TargetsTensor(golden),
-                golden.PtxCoefficient,
-                LogitsTensor(golden, gradient),
-                golden.Options,
-                golden.TokenWeights)
-            : PtxLoss.ComputeWithGradient<TLogit, int>(
-                golden.RlLoss,
-                logits,
-                golden.Targets,
-                golden.VocabularySize,
-                golden.PtxCoefficient,
-                gradient,
-                golden.Options,
-                golden.TokenWeights);
+        PtxLossResult result = ComputeWithGradient(golden, logits, gradient);
         result.Should().Be(Compute(golden, logits), "the gradient must not change the loss");
-        result.TokenCount.Should().Be(golden.TokenCount);
-        CheckReduced(golden, result.LanguageModelLoss, result.ZLoss, result.Total, bounds);
+        CheckParts(golden, GoldenParts.Of(result), bounds);
         Closeness.ShouldBeClose([.. gradient.Select(double.CreateChecked)], golden.Gradient, bounds.Gradient);
+        if (golden.IdsPerToken > 0)
+        {
+            return; // nothing of soft targets is per token
+        }
 
-        int tokens = golden.Targets.Length;
+        int tokens = golden.Tokens;
         double[] loss = new double[tokens], logSumExp = new double[tokens], targetLogit = new double[tokens];
         double[] entropy = new double[tokens];
         int[] argMax = new int[tokens];
@@ -180,7 +165,7 @@ public class GoldenTests
     }
 
     private static void CheckBackward<TLogit>(
-        GoldenCase golden, TLogit[] logits, double[] logSumExp, double[] entropy, Bounds bounds)
+        GoldenCase golden, TLogit[] logits, double[] logSumExp, double[] entropy, GoldenBounds bounds)
         where TLogit : unmanaged, IFloatingPointIeee754<TLogit>
     {
         TLogit[] gradient = InitialGradient(golden, logits);
@@ -218,7 +203,14 @@ public class GoldenTests
     }
 
     private static PtxLossOptions PerToken(GoldenCase golden)
-        => golden.Options with { Reduction = LossReduction.Mean, Denominator = null, ZLossCoefficient = 0 };
+        => golden.Options with
+        {
+            Reduction = LossReduction.Mean,
+            Denominator = null,
+            ZLossCoefficient = 0,
+            TargetWeighting = TargetWeighting.Uniform,
+            Statistics = LossStatistics.None,
+        };
 
     private static TLogit[] InitialGradient<TLogit>(GoldenCase golden, TLogit[] logits)
         where TLogit : unmanaged, IFloatingPointIeee754<TLogit>
@@ -226,24 +218,19 @@ public class GoldenTests
             ? [.. golden.InitialGradient.Select(TLogit.CreateChecked)]
             : new TLogit[logits.Length];
 
-    private static void CheckForward(GoldenCase golden, double[] logSumExp, double[] entropy, Bounds bounds)
+    private static void CheckForward(GoldenCase golden, double[] logSumExp, double[] entropy, GoldenBounds bounds)
     {
         Closeness.ShouldBeClose(logSumExp, golden.LogSumExp, token => bounds.LogSumExp(golden.LogSumExp[token]));
-        Closeness.ShouldBeClose(entropy, golden.Entropy, token => 2 * bounds.Loss(golden.Entropy[token]));
+        Closeness.ShouldBeClose(entropy, golden.Entropy, token => bounds.Entropy(golden.Entropy[token]));
     }
 
-    private static void CheckReduced(Golden golden, double languageModelLoss, double zLoss, double total, Bounds bounds)
-    {
-        double divided = golden.Weight / golden.Divisor;
-        double largest = golden.LogSumExp.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty().Max();
-        double ofLoss = divided * bounds.Loss(golden.LanguageModelLoss / divided);
-        double ofZLoss = divided * 2 * largest * bounds.LogSumExp(largest);
-        Closeness.ShouldBeClose([languageModelLoss], [golden.LanguageModelLoss], _ => ofLoss);
-        Closeness.ShouldBeClose([zLoss], [golden.ZLoss], _ => ofZLoss);
-        double ofText = ofLoss + (golden.Options.ZLossCoefficient * ofZLoss);
-        Closeness.ShouldBeClose(
-            [total], [golden.Total], _ => (Math.Abs(golden.PtxCoefficient) * ofText) + Rounding(golden.Total));
-    }
+    private static void CheckParts(Golden golden, GoldenParts parts, GoldenBounds bounds)
+        => parts.Check(
+            golden,
+            token => bounds.Loss(golden.TokenLoss[token]),
+            token => bounds.LogSumExp(golden.LogSumExp[token]),
+            token => bounds.Entropy(golden.Entropy[token]),
+            token => bounds.Loss(golden.HardLossOf(token)));
 
     private static void CheckTokens(
         Golden golden,
@@ -252,20 +239,30 @@ public class GoldenTests
         double[] targetLogit,
         double[] entropy,
         int[] argMax,
-        Bounds bounds)
+        GoldenBounds bounds)
     {
         Closeness.ShouldBeClose(loss, golden.TokenLoss, token => bounds.Loss(golden.TokenLoss[token]));
         CheckForward(golden, logSumExp, entropy, bounds);
         Closeness.ShouldBeClose(
             targetLogit,
-            [.. golden.Targets.Select((_, token) => golden.TargetOf(token) is { } target ? golden.LogitOf(token, target) : 0)],
+            [.. Enumerable.Range(0, golden.Tokens).Select(
+                token => golden.TargetsOf(token) is [var first, ..] ? golden.LogitOf(token, first.Id) : 0)],
             token => golden.Options.LogitSoftCap == 0 ? 0 : bounds.LogSumExp(targetLogit[token]));
         argMax.Should().Equal(golden.ArgMax);
     }
 
     private static PtxLossResult Compute<TLogit>(Golden golden, TLogit[] logits)
         where TLogit : unmanaged
-        => golden.Options.ShiftTargets
+        => golden.IdsPerToken > 0
+            ? PtxLoss.Compute<TLogit, int>(
+                golden.RlLoss,
+                logits,
+                new SoftTargets<int>(golden.Ids, golden.Probabilities, golden.IdsPerToken),
+                golden.VocabularySize,
+                golden.PtxCoefficient,
+                golden.Options,
+                golden.TokenWeights)
+            : golden.Options.ShiftTargets
             ? PtxLoss.Compute(
                 golden.RlLoss,
                 LogitsTensor(golden, logits),
@@ -279,6 +276,37 @@ public class GoldenTests
                 golden.Targets,
                 golden.VocabularySize,
                 golden.PtxCoefficient,
+                golden.Options,
+                golden.TokenWeights);
+
+    private static PtxLossResult ComputeWithGradient<TLogit>(Golden golden, TLogit[] logits, TLogit[] gradient)
+        where TLogit : unmanaged
+        => golden.IdsPerToken > 0
+            ? PtxLoss.ComputeWithGradient<TLogit, int>(
+                golden.RlLoss,
+                logits,
+                new SoftTargets<int>(golden.Ids, golden.Probabilities, golden.IdsPerToken),
+                golden.VocabularySize,
+                golden.PtxCoefficient,
+                gradient,
+                golden.Options,
+                golden.TokenWeights)
+            : golden.Options.ShiftTargets
+            ? PtxLoss.ComputeWithGradient(
+                golden.RlLoss,
+                LogitsTensor(golden, logits),
+                TargetsTensor(golden),
+                golden.PtxCoefficient,
+                LogitsTensor(golden, gradient),
+                golden.Options,
+                golden.TokenWeights)
+            : PtxLoss.ComputeWithGradient<TLogit, int>(
+                golden.RlLoss,
+                logits,
+                golden.Targets,
+                golden.VocabularySize,
+                golden.PtxCoefficient,
+                gradient,
                 golden.Options,
                 golden.TokenWeights);
 
@@ -297,81 +325,12 @@ public class GoldenTests
         => ScalarReference.Compute<TLogit, int>(
             golden.RlLoss,
             logits,
-            golden.Targets,
+            golden.IdsPerToken > 0 ? golden.Ids : golden.Targets,
             golden.VocabularySize,
             golden.PtxCoefficient,
             golden.Options,
             golden.TokenWeights,
-            golden.SequenceLength);
-
-    /// <summary>A few roundings of a number of this size to double.</summary>
-    private static double Rounding(double size) => 4 * Math.Pow(2, -53) * Math.Abs(size);
-
-    /// <summary>How far from the golden a result may be.</summary>
-    /// <param name="Loss">The bound on a token's loss, given the loss.</param>
-    /// <param name="Gradient">The bound on a gradient, given its index.</param>
-    private sealed record Bounds(Func<double, double> Loss, Func<int, double> Gradient)
-    {
-        public double LogSumExp(double logSumExp) => Loss(0) + Rounding(logSumExp);
-
-        /// <summary>
-        /// The contract's 1e-6 on a loss, absolute up to 100 and relative beyond. A probability is off by the rounding of
-        /// x − lse (2⁻²⁴ of at most 104, beyond which it is 0) and of its exponential, less than 1e-5 of itself.
-        /// </summary>
-        public static Bounds OfFloat(GoldenCase golden) => new(
-            loss => 1e-6 * Math.Max(1, Math.Abs(loss) / 100),
-            OfGradient(golden, probability: 1e-5, smallestNormal: 1.2e-38, loss: 1e-6, addition: Math.Pow(2, -22)));
-
-        /// <summary>
-        /// 1e-12, relative above 1, and the rounding of a log-sum-exp, which a loss lse − x inherits at the size of the logits
-        /// however small it is itself; PyTorch, which subtracts the maximum first, does not have it. Beside a term of 1, each
-        /// addition to a sum of exponentials is off by up to half an ulp of 1.
-        /// </summary>
-        public static Bounds OfDouble(GoldenCase golden)
-        {
-            double rounding = Rounding(golden.Magnitude);
-            double sum = golden.VocabularySize * Math.Pow(2, -53);
-            return new(
-                loss => (1e-12 * Math.Max(1, Math.Abs(loss))) + rounding,
-                OfGradient(golden, 1e-12 + rounding, smallestNormal: 2.3e-308, loss: sum + rounding, addition: Math.Pow(2, -51)));
-        }
-
-        /// <summary>
-        /// scale·p is off by what p is off, relative to itself, unless it is so small that p is subnormal; at the target,
-        /// scale·(exp(−loss) − 1) is off by what the loss is off, relative to the scale. A gradient of the log-sum-exp, as of a
-        /// z-loss, makes more of p, smoothing subtracts a share from it, which leaves their error in a smaller number, and a soft
-        /// cap only lessens them all. A gradient of the entropy multiplies p with H + log p, each off by what p is off relative
-        /// to itself. The scale of the logits is a factor of all. What the gradient is added to costs a rounding of the sum.
-        /// </summary>
-        private static Func<int, double> OfGradient(
-            GoldenCase golden, double probability, double smallestNormal, double loss, double addition)
-        {
-            GoldenOutputGradients by = golden.ByOutput;
-            double[] share = [.. golden.Logits.Chunk(golden.VocabularySize).Select(
-                row => golden.Options.LabelSmoothing / Math.Max(1, row.Count(x => !float.IsNegativeInfinity(x))))];
-            return i =>
-            {
-                (int token, int id) = Math.DivRem(i, golden.VocabularySize);
-                double scale = Size(by.Loss), logSumExp = golden.LogSumExp[token];
-                double slope = (scale * (1 + (2 * golden.Options.ZLossCoefficient))) + Size(by.LogSumExp);
-                double initial = golden.InitialGradient.Length == 0 ? 0 : golden.InitialGradient[i];
-                bool isTarget = id == golden.TargetOf(token);
-                double logProbability = golden.LogitOf(token, id) - logSumExp;
-                double ofEntropy = double.IsInfinity(logProbability)
-                    ? 0
-                    : Size(by.Entropy) * (1 + golden.Entropy[token] + Math.Abs(logProbability));
-                double size = isTarget
-                    ? Math.Abs(golden.Gradient[i] - initial) / golden.Options.LogitScale
-                    : slope * Math.Exp(logProbability);
-                double ofOutputs = (probability * (size + (scale * share[token]) + (ofEntropy * Math.Exp(logProbability))))
-                    + (isTarget ? slope * loss : 0)
-                    + ((slope + ofEntropy) * smallestNormal);
-                return (golden.Options.LogitScale * ofOutputs)
-                    + smallestNormal
-                    + (initial == 0 ? 0 : addition * Math.Abs(golden.Gradient[i]));
-
-                double Size(double[] gradients) => Math.Abs(gradients.ElementAtOrDefault(token));
-            };
-        }
-    }
+            golden.SequenceLength,
+            golden.Probabilities,
+            golden.IdsPerToken);
 }

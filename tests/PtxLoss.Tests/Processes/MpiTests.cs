@@ -22,6 +22,11 @@ public sealed class MpiTests : IClassFixture<MpiTests.Text>
     [InlineData(2, 1, "")]
     [InlineData(4, 2, "--z-loss 0.001")]
     [InlineData(4, 4, "--seed 2")]
+    [InlineData(1, 1, "--hidden")]
+    [InlineData(2, 2, "--hidden --z-loss 0.001")]
+    [InlineData(2, 1, "--hidden")]
+    [InlineData(4, 2, "--hidden --z-loss 0.001")]
+    [InlineData(4, 4, "--hidden --seed 2")]
     public void Ranks_come_to_the_loss_and_the_gradient_of_one_process(int ranks, int shards, string options)
     {
         string[] more = options.Split(' ', StringSplitOptions.RemoveEmptyEntries);
@@ -34,6 +39,7 @@ public sealed class MpiTests : IClassFixture<MpiTests.Text>
         job.Steps.Should().OnlyContain(step => step.Difference <= LossTolerance && step.Gradient <= GradientTolerance);
         job.Steps.Select(step => step.Tokens).Distinct().Should().HaveCount(3, "padding differs from text to text");
         job.Steps[^1].Loss.Should().BeLessThan(job.Steps[0].Loss - 0.1, "the model learns");
+        job.Output.Contains("from hidden states", StringComparison.Ordinal).Should().Be(more.Contains("--hidden"), "it says so");
         job.Bytes("loss, per position").Should().Be(shards > 1 ? 16 : 0);
         job.Bytes("hidden gradient, per position").Should().Be(shards > 1 ? 64 * sizeof(float) : 0);
         if (ranks > shards)
@@ -65,6 +71,10 @@ public sealed class MpiTests : IClassFixture<MpiTests.Text>
         1,
         "rank 0: --steps must be the same everywhere, but is 5 on ranks 0, 1, 2, 3 and 6 on rank 4.",
         ":", "-n", "1", MpiJob.SampleAgain, "--steps", "6")]
+    [InlineData(
+        1,
+        "rank 0: --hidden must be the same everywhere, but is not given on ranks 0, 1, 2, 3 and given on rank 4.",
+        ":", "-n", "1", MpiJob.SampleAgain, "--hidden")]
     [InlineData(2, "error: --z-loss must be a finite number that is not negative, but is '-1'.", "--z-loss", "-1")]
     public void What_cannot_run_is_said_once(int exitCode, string message, params string[] arguments)
     {

@@ -40,6 +40,57 @@ public class AllocationTests
     }
 
     [Fact]
+    public void Nor_does_it_for_weightings_statistics_or_soft_targets()
+    {
+        float[] gradient = new float[_logits.Length];
+        foreach (PtxLossOptions options in new PtxLossOptions[]
+        {
+            new() { TargetWeighting = TargetWeighting.Probability },
+            new() { TargetWeighting = TargetWeighting.ProbabilityVariance, ZLossCoefficient = 0.1 },
+            new() { Statistics = LossStatistics.Accuracy },
+            new() { Statistics = LossStatistics.Accuracy | LossStatistics.Entropy, LabelSmoothing = 0.1 },
+        })
+        {
+            PtxLossOptions here = options with { MaxDegreeOfParallelism = 1 };
+            var accumulator = new PtxLossAccumulator();
+            AllocatedBytes(() => PtxLoss.Compute(1, _logits, _targets, VocabularySize, 0.1, here)).Should().Be(0);
+            AllocatedBytes(() => accumulator.Add(PtxLoss.ComputeWithGradient(1, _logits, _targets, VocabularySize, 0.1, gradient, here))).Should().Be(0);
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(80)]
+    [InlineData(1024)]
+    public void Nor_does_it_for_so_many_ids_per_token(int idsPerToken)
+    {
+        var options = new PtxLossOptions { MaxDegreeOfParallelism = 1, Statistics = LossStatistics.Entropy };
+        float[] gradient = new float[_logits.Length], probabilities = new float[Tokens * idsPerToken];
+        int[] ascending = [.. Enumerable.Range(0, probabilities.Length).Select(i => 3 * (i % idsPerToken))], shuffled = [.. ascending];
+        Array.Fill(probabilities, 1f / idsPerToken);
+        new Random(1).Shuffle(shuffled);
+        foreach (int[] ids in new[] { ascending, shuffled })
+        {
+            AllocatedBytes(() => PtxLoss.Compute(1, _logits, new SoftTargets<int>(ids, probabilities, idsPerToken), VocabularySize, 0.1, options)).Should().Be(0);
+            AllocatedBytes(() => PtxLoss.ComputeWithGradient(
+                1, _logits, new SoftTargets<int>(ids, probabilities, idsPerToken), VocabularySize, 0.1, gradient, options)).Should().Be(0);
+            AllocatedBytes(() => PtxLoss.Denominator(new SoftTargets<int>(ids, probabilities, idsPerToken))).Should().Be(0);
+        }
+    }
+
+    [Fact]
+    public void More_ids_take_room_for_those_of_one_token()
+    {
+        const int idsPerToken = 2000;
+        var options = new PtxLossOptions { MaxDegreeOfParallelism = 1 };
+        float[] probabilities = new float[Tokens * idsPerToken];
+        int[] ids = [.. probabilities.Select((_, i) => i % idsPerToken)];
+
+        AllocatedBytes(() => PtxLoss.Compute(1, _logits, new SoftTargets<int>(ids, probabilities, idsPerToken), VocabularySize, 0.1, options))
+            .Should().BeInRange(1, (32 * idsPerToken) + 1024);
+    }
+
+    [Fact]
     public void Nor_does_it_over_tensors()
     {
         var options = new PtxLossOptions { MaxDegreeOfParallelism = 1, ShiftTargets = true };
@@ -96,6 +147,28 @@ public class AllocationTests
         AllocatedBytesOnAllThreads(() => PtxLoss.Compute(1, logits, targets, vocabularySize, 0.1)).Should().BeLessThan((16 * tokens) + 16_384);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(50)]
+    [InlineData(1024)]
+    public void So_do_one_of_soft_targets_and_those_that_report_more(int idsPerToken)
+    {
+        const int tokens = 4096, vocabularySize = 512;
+        float[] logits = new float[tokens * vocabularySize], gradient = new float[logits.Length], probabilities = new float[tokens * idsPerToken];
+        int[] targets = new int[tokens], ids = new int[probabilities.Length];
+        PtxLossOptions weighted = new() { TargetWeighting = TargetWeighting.Probability }, entropy = new() { Statistics = LossStatistics.Entropy };
+
+        AllocatedBytesOnAllThreads(() => PtxLoss.ComputeWithGradient(1, logits, targets, vocabularySize, 0.1, gradient, weighted))
+            .Should().BeLessThan((40 * tokens) + 16_384);
+        AllocatedBytesOnAllThreads(() => PtxLoss.Compute(1, logits, targets, vocabularySize, 0.1, entropy)).Should().BeLessThan((40 * tokens) + 16_384);
+        AllocatedBytesOnAllThreads(
+            () => PtxLoss.ComputeWithGradient(1, logits, new SoftTargets<int>(ids, probabilities, idsPerToken), vocabularySize, 0.1, gradient))
+            .Should().BeLessThan((16 * tokens) + 16_384);
+        AllocatedBytesOnAllThreads(
+            () => PtxLoss.Compute(1, logits, new SoftTargets<int>(ids, probabilities, idsPerToken), vocabularySize, 0.1, entropy))
+            .Should().BeLessThan((40 * tokens) + 16_384);
+    }
+
     [Fact]
     public void Nor_do_more_threads_than_there_are_cores_make_it_more()
     {
@@ -128,6 +201,32 @@ public class AllocationTests
                 Hidden = new TensorSpan<float>(hiddenGradient, ofTokens, []),
                 Weight = new TensorSpan<float>(weightGradient, ofVocabulary, []),
             },
+            options)).Should().BeLessThan(4096 * (parts + 4));
+    }
+
+    [Fact]
+    public void Values_and_gradients_per_token_from_hidden_states_allocate_as_little()
+    {
+        const int parts = 20, hiddenSize = 16, vocabularySize = 70_000;
+        Half[] hidden = new Half[parts * hiddenSize], hiddenGradient = new Half[hidden.Length], weight = new Half[vocabularySize * hiddenSize];
+        double[] logSumExp = new double[parts], ones = [.. Enumerable.Repeat(1.0, parts)];
+        int[] targets = new int[parts];
+        var options = new PtxLossOptions { MaxScratchBytes = HeadScratch.Needed(1, vocabularySize, hiddenSize) };
+        nint[] ofTokens = [parts, hiddenSize], ofVocabulary = [vocabularySize, hiddenSize];
+
+        AllocatedBytesOnAllThreads(() => CrossEntropy.ForwardFromHidden<Half, int>(
+            new ReadOnlyTensorSpan<Half>(hidden, ofTokens, []),
+            new ReadOnlyTensorSpan<Half>(weight, ofVocabulary, []),
+            targets,
+            new() { LogSumExp = logSumExp, Entropy = ones },
+            options)).Should().BeLessThan(4096 * (parts + 4));
+        AllocatedBytesOnAllThreads(() => CrossEntropy.BackwardFromHidden<Half, int>(
+            new ReadOnlyTensorSpan<Half>(hidden, ofTokens, []),
+            new ReadOnlyTensorSpan<Half>(weight, ofVocabulary, []),
+            targets,
+            new() { LogSumExp = logSumExp },
+            new() { Loss = ones },
+            new() { Hidden = new TensorSpan<Half>(hiddenGradient, ofTokens, []) },
             options)).Should().BeLessThan(4096 * (parts + 4));
     }
 

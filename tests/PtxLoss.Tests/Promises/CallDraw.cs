@@ -48,6 +48,11 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
     public double LogitSoftCap { get; init; }
     public double LogitScale { get; init; } = 1;
     public bool HasWeights { get; init; }
+    public TargetWeighting Weighting { get; init; }
+    public LossStatistics Statistics { get; init; }
+
+    /// <summary>How many ids with a probability each token has, instead of a target: 0 for a target.</summary>
+    public int IdsPerToken { get; init; }
     public LossReduction Reduction { get; init; }
     public double? Denominator { get; init; }
     public bool Accumulates { get; init; }
@@ -72,6 +77,10 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
     public bool IsBackward => Entry is Entry.Backward or Entry.BackwardOverTensors;
 
     public bool IsPerToken => IsForward || IsBackward;
+
+    public bool TakesSoftTargets => Entry is Entry.Compute or Entry.ComputeWithGradient or Entry.Denominator;
+
+    public bool IsSoft => IdsPerToken > 0;
 
     public bool WantsGradient => Entry is Entry.ComputeWithGradient or Entry.ComputeOverTensorsWithGradient || IsBackward;
 
@@ -105,6 +114,9 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
            from cap in OftenOff(Drawn.Or(Gen.Elements(0.5, 30, 50, 1e5), Drawn.Magnitude))
            from scale in Drawn.Or(Gen.Constant(1.0), Drawn.Or(Gen.Elements(0.01, 0.1, 0.7, 2, 30), Gen.Elements(1e-4, 1e3)))
            from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Sum, null), (LossReduction.Mean, 7.5))
+           from weighting in Drawn.Weighting
+           from statistics in Drawn.Statistics
+           from idsPerToken in Drawn.IdsPerToken
            from start in Gen.Elements<long?>(null, null, 0, 20)
            from threads in Gen.Elements(1, 2, 1000, -1)
            from outputs in Gen.Choose(0, 31)
@@ -127,6 +139,9 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
                LogitScale = scale,
                Reduction = divisor.Item1,
                Denominator = divisor.Item2,
+               Weighting = weighting,
+               Statistics = statistics,
+               IdsPerToken = idsPerToken,
                Threads = threads,
                VocabularyStart = start,
                Outputs = outputs,
@@ -150,6 +165,9 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
             this with { MoreSpecials = 0 },
             this with { Special = 0 },
             this with { HasWeights = false },
+            this with { Weighting = TargetWeighting.Uniform },
+            this with { Statistics = LossStatistics.None },
+            this with { IdsPerToken = IdsPerToken / 2 },
             this with { IgnoreIndex = null },
             this with { LabelSmoothing = 0 },
             this with { ZLossCoefficient = 0 },
@@ -173,18 +191,25 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
     }
 
     /// <summary>Without the options that this entry refuses, alone or together.</summary>
-    public CallDraw Valid() => this with
+    public CallDraw Valid()
     {
-        IsInPlace = IsInPlace && WantsGradient && !Accumulates,
-        Repeats = Repeats && !(IsInPlace && WantsGradient),
-        Shifts = Shifts && IsOverTensors,
-        VocabularyStart = IsPerToken ? VocabularyStart : null,
-        LabelSmoothing = IsPerToken && VocabularyStart.HasValue ? 0 : LabelSmoothing,
-        HasWeights = HasWeights && !IsPerToken,
-        ZLossCoefficient = IsPerToken ? 0 : ZLossCoefficient,
-        Reduction = IsPerToken ? LossReduction.Mean : Reduction,
-        Denominator = IsPerToken ? null : Denominator,
-    };
+        bool isSoft = IsSoft && TakesSoftTargets;
+        return this with
+        {
+            IsInPlace = IsInPlace && WantsGradient && !Accumulates,
+            Repeats = Repeats && !(IsInPlace && WantsGradient),
+            Shifts = Shifts && IsOverTensors,
+            IdsPerToken = isSoft ? IdsPerToken : 0,
+            VocabularyStart = IsPerToken ? VocabularyStart : null,
+            LabelSmoothing = isSoft || (IsPerToken && VocabularyStart.HasValue) ? 0 : LabelSmoothing,
+            HasWeights = HasWeights && !IsPerToken,
+            ZLossCoefficient = IsPerToken ? 0 : ZLossCoefficient,
+            Reduction = IsPerToken ? LossReduction.Mean : Reduction,
+            Denominator = IsPerToken ? null : Denominator,
+            Weighting = isSoft || IsPerToken ? TargetWeighting.Uniform : Weighting,
+            Statistics = IsPerToken ? LossStatistics.None : isSoft ? Statistics & ~LossStatistics.Accuracy : Statistics,
+        };
+    }
 
     private static Gen<double> OftenOff(Gen<double> on) => Gen.Frequency((1, Gen.Constant(0.0)), (1, on));
 }

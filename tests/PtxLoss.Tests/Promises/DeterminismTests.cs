@@ -38,6 +38,103 @@ public class DeterminismTests
         }
     }
 
+    /// <summary>What a call with this draw gives on one thread it gives on any number, from memory that starts anywhere.</summary>
+    [Theory]
+    [InlineData(HeadEntry.Compute)]
+    [InlineData(HeadEntry.ComputeWithGradient)]
+    [InlineData(HeadEntry.Forward)]
+    [InlineData(HeadEntry.Backward)]
+    public void Calls_from_hidden_states_give_the_same_bits(HeadEntry entry)
+    {
+        foreach (string element in new[] { "float", "half", "bfloat16" })
+        {
+            foreach (int tokensAtATime in new[] { 0, 12 })
+            {
+                var drawn = new HeadDraw(entry, element, 40, 24, 5003, Seed: 3)
+                {
+                    HasBias = true,
+                    Statistics = entry is HeadEntry.Forward or HeadEntry.Backward ? LossStatistics.None : LossStatistics.Accuracy | LossStatistics.Entropy,
+                    TokensAtATime = tokensAtATime,
+                };
+                long[] expected = Results(drawn);
+                foreach (int threads in new[] { -1, 2, 3, 64 })
+                {
+                    Results(drawn with { Threads = threads }).Should().Equal(expected);
+                }
+
+                if (entry is HeadEntry.Compute or HeadEntry.Forward)
+                {
+                    Results(drawn with { Gap = 1 }).Should().Equal(expected, "a gap moves each row by as many elements");
+                }
+            }
+        }
+
+        static long[] Results(HeadDraw drawn)
+        {
+            using var memories = new ArrayMemories();
+            var call = HeadCall.Of(drawn, memories);
+            call.Run();
+            return call.Results();
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(60)]
+    [InlineData(1100)]
+    public void Soft_targets_give_the_same_bits(int idsPerToken)
+    {
+        foreach ((int tokens, int vocabularySize) in new[] { (Tokens, VocabularySize), (3, 128_256), (7, 40_001) })
+        {
+            float[] logits = TestData.Logits(tokens * vocabularySize, seed: 31);
+            long[] ids = SoftDraw.Ids(new Random(1), tokens, idsPerToken, vocabularySize, -100);
+            float[] probabilities = SoftDraw.Probabilities(new Random(2), ids, idsPerToken, -100, (_, _) => false);
+            (PtxLossResult result, float[] gradient) = Run(threads: 1, inPlace: false);
+            foreach (int threads in new[] { 2, 3, -1 })
+            {
+                (PtxLossResult other, float[] otherGradient) = Run(threads, inPlace: threads != 2);
+                other.Should().Be(result);
+                otherGradient.ShouldBeIdentical(gradient);
+            }
+
+            (PtxLossResult Result, float[] Gradient) Run(int threads, bool inPlace)
+            {
+                float[] from = [.. logits], to = inPlace ? from : new float[logits.Length];
+                return (
+                    PtxLoss.ComputeWithGradient(
+                        0, from, new SoftTargets<long>(ids, probabilities, idsPerToken), vocabularySize, 1, to, new() { MaxDegreeOfParallelism = threads }),
+                    to);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(TargetWeighting.Uniform)]
+    [InlineData(TargetWeighting.Probability)]
+    [InlineData(TargetWeighting.ProbabilityVariance)]
+    public void Weightings_and_statistics_give_the_same_bits(TargetWeighting weighting)
+    {
+        foreach ((int tokens, int vocabularySize) in new[] { (Tokens, VocabularySize), (3, 128_256), (7, 40_001) })
+        {
+            float[] logits = TestData.Logits(tokens * vocabularySize, seed: 31), gradient = new float[logits.Length];
+            int[] targets = TestData.Targets(tokens, vocabularySize, seed: 32);
+            var options = new PtxLossOptions
+            {
+                TargetWeighting = weighting,
+                Statistics = LossStatistics.Accuracy | LossStatistics.Entropy,
+                MaxDegreeOfParallelism = 1,
+            };
+            PtxLossResult result = PtxLoss.ComputeWithGradient(0, logits, targets, vocabularySize, 1, gradient, options);
+            foreach (int threads in new[] { 2, 3, -1 })
+            {
+                float[] inPlace = [.. logits];
+                PtxLoss.ComputeWithGradient(0, inPlace, targets, vocabularySize, 1, inPlace, options with { MaxDegreeOfParallelism = threads })
+                    .Should().Be(result);
+                inPlace.ShouldBeIdentical(gradient);
+            }
+        }
+    }
+
     [Fact]
     public void A_row_has_the_same_loss_in_any_batch()
     {

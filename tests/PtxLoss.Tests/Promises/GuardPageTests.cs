@@ -59,6 +59,11 @@ public class GuardPageTests
         ("a shard", call => call with { VocabularyStart = 20 }),
         ("shifted, of three dimensions", call => call with { Shifts = true, Rank = 3, Batch = 2, Sequence = 2, HasWeights = true }),
         ("log-sum-exps only", call => call with { Outputs = 2 }),
+        ("weighed by its target", call => call with { Weighting = TargetWeighting.Probability, Statistics = LossStatistics.Accuracy | LossStatistics.Entropy }),
+        ("soft", call => call with { IdsPerToken = 13, HasWeights = true }),
+        ("soft, in place", call => call with { IdsPerToken = 1, IsInPlace = true, ZLossCoefficient = 1e-4, Statistics = LossStatistics.Entropy }),
+        ("soft, with more ids than the stack has room for", call => call with { IdsPerToken = 1030, Accumulates = true }),
+        ("soft, on all cores", call => call with { IdsPerToken = 70, Threads = -1, VocabularySize = 13 * call.VocabularySize }),
         ("all cores", call => call with { Threads = -1, VocabularySize = 13 * call.VocabularySize }),
     ];
 
@@ -108,43 +113,76 @@ public class GuardPageTests
         }
     }
 
+    /// <summary>Tokens, hidden size and vocabulary of calls from hidden states.</summary>
+    private static readonly (int, int, int)[] _heads =
+    [
+        (1, 2, 2),
+        (13, 17, 33),
+        (25, 400, 65),
+        (7, 64, 1003),
+        (6, 2500, 40), // some pages for each hidden state: those that do not count are not read
+    ];
+
+    private static readonly (string Name, Func<HeadDraw, HeadDraw> Of)[] _headVariations =
+    [
+        ("plain", call => call),
+        ("all cores", call => call with { Threads = -1, HasBias = true }),
+        ("one token at a time", call => call with { TokensAtATime = 1, Gap = 3 }),
+        ("with options", call => call with
+        {
+            HasBias = true,
+            HasWeights = true,
+            LabelSmoothing = 0.1,
+            LogitSoftCap = 30,
+            ZLossCoefficient = 1e-4,
+            Accumulates = true,
+            Weighting = TargetWeighting.Probability,
+            Statistics = LossStatistics.Accuracy | LossStatistics.Entropy,
+        }),
+        ("soft", call => call with { IdsPerToken = 13, HasWeights = true, Gap = 3 }),
+        ("a shard", call => call with { IsShard = true, HasBias = true, HasMasks = true, Gap = 3, Accumulates = true }),
+        ("one gradient", call => call with { Gradients = 1 << (call.VocabularySize % 3), Outputs = 2 }),
+    ];
+
+    public static TheoryData<HeadEntry, string> HeadEntries
+    {
+        get
+        {
+            var data = new TheoryData<HeadEntry, string>();
+            foreach (HeadEntry entry in Enum.GetValues<HeadEntry>())
+            {
+                foreach (string element in new[] { "float", "half", "bfloat16" })
+                {
+                    data.Add(entry, element);
+                }
+            }
+
+            return data;
+        }
+    }
+
     [Theory]
-    [InlineData(1, 2, 2)]
-    [InlineData(13, 17, 33)]
-    [InlineData(25, 400, 65)]
-    [InlineData(7, 64, 1003)]
-    [InlineData(6, 2500, 40)] // some pages for each hidden state: those that do not count are not read
-    public void Calls_from_hidden_states_stay_inside(int tokens, int hiddenSize, int vocabularySize)
+    [MemberData(nameof(HeadEntries))]
+    public void Every_call_from_hidden_states_stays_inside(HeadEntry entry, string element)
     {
         if (!GuardedMemory<float>.IsSupported)
         {
             return;
         }
 
-        foreach ((bool atEnd, bool hasOptions, int gap) in new[] { (false, false, 0), (true, false, 3), (false, true, 3), (true, true, 0) })
+        foreach ((string name, Func<HeadDraw, HeadDraw> of) in _headVariations)
         {
-            using var memories = new GuardedMemories(atEnd);
-            float[] tokenWeights = [.. Enumerable.Range(0, tokens).Select(token => token % 3 == 1 ? 0 : 0.5f)];
-            var plain = new PtxLossOptions { MaxDegreeOfParallelism = atEnd ? -1 : 1 };
-            var problem = new HeadProblem(tokens, hiddenSize, vocabularySize, seed: tokens, hasOptions)
+            foreach ((int tokens, int hiddenSize, int vocabularySize) in _heads)
             {
-                Memories = memories,
-                Gap = gap,
-                TokenWeights = hasOptions ? tokenWeights : [],
-                Targets = [.. Enumerable.Range(0, tokens).Select(token => token % 3 == 2 ? -100 : token % vocabularySize)],
-                Options = !hasOptions ? plain : plain with
+                var drawn = new HeadDraw(entry, element, tokens, hiddenSize, vocabularySize, Seed: name.Length + vocabularySize);
+                foreach (bool atEnd in new[] { false, true })
                 {
-                    LabelSmoothing = 0.1,
-                    LogitSoftCap = 30,
-                    ZLossCoefficient = 1e-4,
-                    AccumulateGradient = true,
-                },
-            };
-
-            PtxLossResult result = problem.WithGradient().Result;
-
-            problem.Loss().Should().Be(result);
-            result.LanguageModelLoss.Should().BeApproximately(problem.Expected().LanguageModelLoss, 1e-6 + problem.LogitError);
+                    using var memories = new GuardedMemories(atEnd);
+                    var call = HeadCall.Of(of(drawn).Valid(), memories);
+                    call.Run();
+                    call.Judge();
+                }
+            }
         }
     }
 

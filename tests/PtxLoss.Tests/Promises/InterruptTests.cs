@@ -8,7 +8,7 @@ namespace PtxLosses.Tests;
 /// </summary>
 public unsafe class InterruptTests
 {
-    private const int Rows = 16, RowLength = 60_000, LongRows = 2, LongRowLength = 300_000, HiddenSize = 7;
+    private const int Rows = 16, RowLength = 60_000, LongRows = 2, LongRowLength = 300_000, HeadRowLength = 20_000, HiddenSize = 7;
 
     /// <summary>How often each call is interrupted; without an instruction set fewer times, for nothing of it depends on one.</summary>
     private static readonly int _times = InstructionSetTests.IsChild ? 50 : 1000;
@@ -62,25 +62,60 @@ public unsafe class InterruptTests
                 x.Gradient.Span);
             return Sum(0, x);
         },
-        ["ComputeFromHiddenWithGradient"] = (x, tokens, vocabulary) =>
+        ["ComputeWithGradient of soft targets"] = (x, tokens, vocabulary) => Sum(
+            PtxLoss.ComputeWithGradient(
+                0,
+                (ReadOnlySpan<float>)x.Logits.Span,
+                new SoftTargets<int>(x.Targets.Span, _probabilities.AsSpan(0, tokens), 1),
+                vocabulary,
+                1,
+                x.Gradient.Span,
+                new() { Statistics = LossStatistics.Entropy }).Total,
+            x),
+        ["ComputeWithGradient with a weighting and statistics"] = (x, tokens, vocabulary) => Sum(
+            PtxLoss.ComputeWithGradient(
+                0,
+                (ReadOnlySpan<float>)x.Logits.Span,
+                x.Targets.Span,
+                vocabulary,
+                1,
+                x.Gradient.Span,
+                new() { TargetWeighting = TargetWeighting.Probability, Statistics = LossStatistics.Accuracy | LossStatistics.Entropy }).Total,
+            x),
+        ["ComputeFromHiddenWithGradient"] = (x, tokens, vocabulary) => Sum(
+            PtxLoss.ComputeFromHiddenWithGradient<float, int>(
+                0, Hidden(x.Logits, tokens), Weight(x.Logits, tokens, vocabulary), x.Targets.Span, 1, Gradients(x, tokens, vocabulary)).Total,
+            x),
+        ["ForwardFromHidden"] = (x, tokens, vocabulary) =>
         {
-            // The states are the first of the logits, the weight those behind, and the gradients lie likewise.
-            int states = tokens * HiddenSize, weights = vocabulary * HiddenSize;
-            return Sum(
-                PtxLoss.ComputeFromHiddenWithGradient<float, int>(
-                    0,
-                    new ReadOnlyTensorSpan<float>(x.Logits.Span[..states], [tokens, HiddenSize], []),
-                    new ReadOnlyTensorSpan<float>(x.Logits.Span.Slice(states, weights), [vocabulary, HiddenSize], []),
-                    x.Targets.Span,
-                    1,
-                    new()
-                    {
-                        Hidden = new TensorSpan<float>(x.Gradient.Span[..states], [tokens, HiddenSize], []),
-                        Weight = new TensorSpan<float>(x.Gradient.Span.Slice(states, weights), [vocabulary, HiddenSize], []),
-                    }).Total,
-                x);
+            CrossEntropy.ForwardFromHidden<float, int>(
+                Hidden(x.Logits, tokens), Weight(x.Logits, tokens, vocabulary), x.Targets.Span, new() { Entropy = x.Outputs.Span });
+            return TensorPrimitives.Sum<double>(x.Outputs.Span);
+        },
+        ["BackwardFromHidden"] = (x, tokens, vocabulary) =>
+        {
+            x.Outputs.Span.Fill(12);
+            CrossEntropy.BackwardFromHidden<float, int>(
+                Hidden(x.Logits, tokens),
+                Weight(x.Logits, tokens, vocabulary),
+                x.Targets.Span,
+                new() { LogSumExp = x.Outputs.Span, Entropy = x.Outputs.Span },
+                new() { Loss = x.Outputs.Span, Entropy = x.Outputs.Span },
+                Gradients(x, tokens, vocabulary));
+            return Sum(0, x);
         },
     };
+
+    private static readonly float[] _probabilities = [.. Enumerable.Repeat(0.5f, Rows)];
+
+    // The states are the first of the logits, the weight those behind, and the gradients lie likewise.
+    private static TensorSpan<float> Hidden(GuardedMemory<float> memory, int tokens) => new(memory.Span[..(tokens * HiddenSize)], [tokens, HiddenSize], []);
+
+    private static TensorSpan<float> Weight(GuardedMemory<float> memory, int tokens, int vocabulary)
+        => new(memory.Span.Slice(tokens * HiddenSize, vocabulary * HiddenSize), [vocabulary, HiddenSize], []);
+
+    private static HiddenGradients<float> Gradients(Arena x, int tokens, int vocabulary)
+        => new() { Hidden = Hidden(x.Gradient, tokens), Weight = Weight(x.Gradient, tokens, vocabulary) };
 
     public static TheoryData<string, int, int> Calls
     {
@@ -89,11 +124,14 @@ public unsafe class InterruptTests
             var data = new TheoryData<string, int, int>();
             foreach (string call in _calls.Keys)
             {
-                data.Add(call, Rows, RowLength);
-                if (!call.Contains("Hidden", StringComparison.Ordinal))
+                if (call.Contains("Hidden", StringComparison.Ordinal))
                 {
-                    data.Add(call, LongRows, LongRowLength);
+                    data.Add(call, Rows, HeadRowLength);
+                    continue;
                 }
+
+                data.Add(call, Rows, RowLength);
+                data.Add(call, LongRows, LongRowLength);
             }
 
             return data;

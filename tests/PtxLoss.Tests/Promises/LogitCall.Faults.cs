@@ -44,6 +44,17 @@ public enum Fault
     LogSumExpTooShort,
     EntropyMissing,
     OutputGradientTooLong,
+    TargetWeighting,
+    Statistics,
+    WeightingPerToken,
+    StatisticsPerToken,
+    SmoothingOfSoftTargets,
+    WeightingOfSoftTargets,
+    AccuracyOfSoftTargets,
+    ProbabilityNegative,
+    ProbabilityNaN,
+    ProbabilityInfinite,
+    GradientOverProbabilities,
 }
 
 internal sealed partial class LogitCall<TLogit, TTarget>
@@ -58,6 +69,8 @@ internal sealed partial class LogitCall<TLogit, TTarget>
     {
         Fault.TargetTooLarge or Fault.TargetNegative => SpoilTarget(fault == Fault.TargetNegative ? -1 : _vocabularySize),
         >= Fault.WeightsTooShort and <= Fault.ShiftOfSpans => SpoilOption(fault),
+        >= Fault.TargetWeighting and <= Fault.AccuracyOfSoftTargets => _drawn.IsDenominator ? null : SpoilWhatIsReduced(fault),
+        >= Fault.ProbabilityNegative => SpoilProbability(fault),
         Fault.OutputTooShort or Fault.OutputsOverlap => SpoilOutput(fault),
         Fault.CoefficientNotFinite when IsOfLoss => Set(out _coefficient, double.NaN, "ptxCoefficient"),
         Fault.LogSumExpTooShort when Has(_knownLogSumExp) => Set(out _knownLogSumExp, _knownLogSumExp[1..], "forward.LogSumExp"),
@@ -74,7 +87,9 @@ internal sealed partial class LogitCall<TLogit, TTarget>
     private string? SpoilSpan(Fault fault) => fault switch
     {
         Fault.LogitsTooShort when TakesLogits && Has(_logits) => Set(out _logits, _logits[1..], "logits"),
-        Fault.TargetsTooMany when TakesLogits => Set(out _targets, new TTarget[_drawn.Tokens + 1], "logits"),
+        Fault.TargetsTooMany when TakesLogits && !_drawn.IsSoft => Set(out _targets, new TTarget[_drawn.Tokens + 1], "logits"),
+        Fault.TargetsTooMany when TakesLogits => ChangeTokens(_drawn.Tokens + 1, "logits"),
+        Fault.TargetsMissing when TakesLogits && _drawn.IsSoft && Has(_logits) => ChangeTokens(0, "targets"),
         Fault.TargetsMissing when TakesLogits && Has(_logits) => Set(out _targets, default, "targets"),
         Fault.VocabularyOfNone when !_drawn.IsDenominator => Set(out _vocabularySize, -_drawn.Seed, "vocabularySize"),
         Fault.GradientTooShort when Has(_gradient) => Set(out _gradient, _gradient[1..], "logitsGradient"),
@@ -101,7 +116,7 @@ internal sealed partial class LogitCall<TLogit, TTarget>
 
     private string? SpoilTarget(long id)
     {
-        int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).Where(token => IdOf(token) != Ignored).Select(token => PositionOf(token)!.Value)];
+        int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).SelectMany(UsedPlacesOf)];
         id += id == _drawn.IgnoreIndex ? 1 : 0;
         if (counted.Length == 0 || _drawn.IsDenominator || _drawn.VocabularyStart > 0 || long.CreateSaturating(TTarget.CreateSaturating(id)) != id)
         {
@@ -117,6 +132,57 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         long[] ids = [.. _ids];
         ids[counted[_drawn.Seed % counted.Length]] = id;
         return Set(out _targets, _memories.ToRead(_targetsLayout.Scatter([.. ids.Select(ToTarget)], default)), "targets");
+    }
+
+    /// <summary>Where the ids of a token stand that are used.</summary>
+    private IEnumerable<int> UsedPlacesOf(int token)
+        => PositionOf(token) is not { } position
+            ? []
+            : Enumerable.Range(position * PlacesPerToken, PlacesPerToken).Where(place => _ids[place] != Ignored);
+
+    private string ChangeTokens(int tokens, string parameter)
+    {
+        _probabilities = new float[tokens * _drawn.IdsPerToken];
+        return Set(out _targets, new TTarget[tokens * _drawn.IdsPerToken], parameter);
+    }
+
+    private string? SpoilProbability(Fault fault)
+    {
+        int[] used = [.. Enumerable.Range(0, _drawn.IsSoft ? _drawn.Tokens : 0).SelectMany(UsedPlacesOf)];
+        if (used.Length == 0)
+        {
+            return null;
+        }
+
+        if (fault == Fault.GradientOverProbabilities)
+        {
+            return typeof(TLogit) == typeof(float) && Has(_gradient) && !_drawn.IsInPlace ? MoveProbabilitiesIntoGradient() : null;
+        }
+
+        float[] spoilt = [.. _probabilityOf];
+        spoilt[used[_drawn.Seed % used.Length]] = fault switch
+        {
+            Fault.ProbabilityNegative => -float.Epsilon,
+            Fault.ProbabilityNaN => float.NaN,
+            _ => float.PositiveInfinity,
+        };
+        return Set(out _probabilities, _memories.ToRead(spoilt), "targets");
+    }
+
+    private string? SpoilWhatIsReduced(Fault fault)
+    {
+        PtxLossOptions? options = fault switch
+        {
+            Fault.TargetWeighting => _options with { TargetWeighting = (TargetWeighting)3 },
+            Fault.Statistics => _options with { Statistics = _options.Statistics | (LossStatistics)4 },
+            Fault.WeightingPerToken when _drawn.IsPerToken => _options with { TargetWeighting = TargetWeighting.Probability },
+            Fault.StatisticsPerToken when _drawn.IsPerToken => _options with { Statistics = LossStatistics.Entropy },
+            Fault.SmoothingOfSoftTargets when _drawn.IsSoft => _options with { LabelSmoothing = 0.1 },
+            Fault.WeightingOfSoftTargets when _drawn.IsSoft => _options with { TargetWeighting = TargetWeighting.ProbabilityVariance },
+            Fault.AccuracyOfSoftTargets when _drawn.IsSoft => _options with { Statistics = _options.Statistics | LossStatistics.Accuracy },
+            _ => null,
+        };
+        return options == null ? null : Set(out _options, options, "options");
     }
 
     private string? SpoilOption(Fault fault)
@@ -194,6 +260,16 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         Memory<float> both = _memories.ToWrite(memory);
         _weights = both[.._weightOf.Length];
         var gradient = (Memory<TLogit>)(object)both.Slice(_weightOf.Length - 1, _gradient.Length);
+        return Set(out _gradient, gradient, "logitsGradient");
+    }
+
+    private string MoveProbabilitiesIntoGradient()
+    {
+        float[] memory = new float[_gradient.Length + _probabilityOf.Length];
+        _probabilityOf.CopyTo(memory, 0);
+        Memory<float> both = _memories.ToWrite(memory);
+        _probabilities = both[.._probabilityOf.Length];
+        var gradient = (Memory<TLogit>)(object)both.Slice(_probabilityOf.Length - 1, _gradient.Length);
         return Set(out _gradient, gradient, "logitsGradient");
     }
 

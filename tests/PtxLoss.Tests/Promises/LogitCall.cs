@@ -45,7 +45,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private readonly Memories _memories;
     private readonly double[] _exact;
     private readonly long[] _ids;
-    private readonly float[] _weightOf;
+    private readonly float[] _weightOf, _probabilityOf;
     private readonly TLogit[] _initial;
     private readonly TLogit _filler = ElementConvert.FromDouble<TLogit>(42);
 
@@ -54,7 +54,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private Layout _logitsLayout, _targetsLayout, _gradientLayout;
     private Memory<TTarget> _targets;
     private Memory<double> _knownLogSumExp, _knownEntropy, _ofLoss, _ofLogSumExp, _ofEntropy;
-    private Memory<float> _weights;
+    private Memory<float> _weights, _probabilities;
     private Memory<double> _loss, _logSumExp, _targetLogit, _entropy;
     private Memory<int> _argMax;
     private int _vocabularySize;
@@ -71,20 +71,22 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         (_vocabularySize, _coefficient) = (drawn.VocabularySize, drawn.Coefficient);
         var random = new Random(drawn.Seed);
         _ids = DrawIds(random);
-        _weightOf = [.. _ids.Select(_ => random.Next(4) == 0 ? 0 : 3 * random.NextSingle())];
+        _weightOf = [.. Enumerable.Range(0, drawn.Tokens).Select(_ => random.Next(4) == 0 ? 0 : 3 * random.NextSingle())];
         bool isStrided = drawn.IsOverTensors && drawn.Tokens > 0;
         Layout dense = Layout.Dense([.. drawn.IsOverTensors ? drawn.Shape : [drawn.Tokens], drawn.VocabularySize]);
         _logitsLayout = isStrided ? Layout.Draw(random, drawn.Shape, drawn.VocabularySize, drawn.Repeats) : dense;
-        _targetsLayout = isStrided ? Layout.Draw(random, drawn.Shape, 0, repeats: false) : Layout.Dense(drawn.Shape);
+        _targetsLayout = isStrided ? Layout.Draw(random, drawn.Shape, 0, repeats: false) : Layout.Dense([.. drawn.Shape, .. drawn.IsSoft ? [drawn.IdsPerToken] : Array.Empty<int>()]);
         _gradientLayout = drawn.IsInPlace ? _logitsLayout : isStrided ? Layout.Draw(random, drawn.Shape, drawn.VocabularySize, repeats: false) : dense;
 
         TLogit[] logits = _logitsLayout.Scatter(DrawLogits(random), ElementConvert.FromDouble<TLogit>(double.NaN));
         _exact = [.. _logitsLayout.Gather<TLogit>(logits).Select(ElementConvert.ToDouble)];
+        _probabilityOf = drawn.IsSoft ? SoftDraw.Probabilities(random, _ids, drawn.IdsPerToken, Ignored, IsMasked) : [];
         _initial = TestData.EarlierGradient<TLogit>(_exact.Length, drawn.Seed + 4);
         _logits = drawn.IsInPlace ? memories.ToWrite(logits) : memories.ToRead(logits);
         _gradient = drawn.IsInPlace ? _logits : drawn.WantsGradient ? memories.ToWrite(_gradientLayout.Scatter(_initial, _filler)) : default;
         _targets = memories.ToRead(_targetsLayout.Scatter([.. _ids.Select(ToTarget)], TTarget.CreateSaturating(long.MaxValue)));
         _weights = drawn.HasWeights ? memories.ToRead(_weightOf) : default;
+        _probabilities = memories.ToRead(_probabilityOf);
         _options = Options();
         if (drawn.IsForward)
         {
@@ -110,7 +112,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         Memory<double> GradientsOf(int bit)
             => (drawn.Outputs & bit) == 0
                 ? default
-                : memories.ToRead(OfTokensThatAreRead([.. _ids.Select(_ => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5)]));
+                : memories.ToRead(OfTokensThatAreRead([.. Enumerable.Range(0, drawn.Tokens).Select(_ => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5)]));
 
         double[] OfTokensThatAreRead(double[] values) => [.. values.Select((x, token) => IsRead(token) ? x : double.NaN)];
     }
@@ -120,6 +122,12 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         ReadOnlySpan<TLogit> logits = _logits.Span;
         ReadOnlySpan<TTarget> targets = _targets.Span;
         ReadOnlySpan<float> weights = _weights.Span;
+        if (_drawn.IsSoft)
+        {
+            RunSoft(new(targets, _probabilities.Span, _drawn.IdsPerToken));
+            return;
+        }
+
         switch (_drawn.Entry)
         {
             case Entry.Compute:
@@ -170,6 +178,25 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         }
     }
 
+    private void RunSoft(SoftTargets<TTarget> targets)
+    {
+        ReadOnlySpan<TLogit> logits = _logits.Span;
+        ReadOnlySpan<float> weights = _weights.Span;
+        switch (_drawn.Entry)
+        {
+            case Entry.Compute:
+                _result = PtxLoss.Compute(RlLoss, logits, targets, _vocabularySize, _coefficient, _options, weights);
+                break;
+            case Entry.ComputeWithGradient:
+                _result = PtxLoss.ComputeWithGradient(
+                    RlLoss, logits, targets, _vocabularySize, _coefficient, _gradient.Span, _options, weights);
+                break;
+            default:
+                _sum = PtxLoss.Denominator(targets, _options, weights);
+                break;
+        }
+    }
+
     private CrossEntropyOutputs Known() => new() { LogSumExp = _knownLogSumExp.Span, Entropy = _knownEntropy.Span };
 
     private CrossEntropyOutputGradients OutputGradients()
@@ -186,7 +213,9 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         }
         else if (!_drawn.IsPerToken)
         {
-            Bounds.Of<TLogit>().CheckLosses(_result, expected, _coefficient, _options);
+            Bounds bounds = Bounds.Of<TLogit>();
+            double doubtful = Bounds.DoubtfulAccuracy(_exact, _drawn.VocabularySize, IdOf, WeightOf, _options);
+            bounds.CheckLosses(_result, expected, _coefficient, _options, token => bounds.ShareOf(expected, token, _options, TargetSumOf(token)), doubtful);
         }
 
         if (_drawn.IsForward)
@@ -256,11 +285,19 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
                 (int token, int id) = Math.DivRem(i, _drawn.VocabularySize);
                 double size = Math.Abs(gradient[i]) + (_drawn.Accumulates ? 2 * Math.Abs(ElementConvert.ToDouble(_initial[i])) : 0);
                 double scale = !_drawn.IsBackward
-                    ? expected.GradientScale * (_drawn.HasWeights && PositionOf(token) is { } position ? _weightOf[position] : 1)
+                    ? expected.GradientScale * WeightOf(token)
                     : IsRead(token) ? Math.Abs(At(_ofLoss, token)) + Math.Abs(At(_ofLogSumExp, token)) : 0;
                 double ofEntropy = _drawn.IsBackward && IsRead(token) ? bounds.OfEntropyGradient(expected, i, At(_ofEntropy, token), token) : 0;
                 return ofEntropy + bounds.OfGradient(
-                    _exact[i], id == IdOf(token), expected.LogSumExp[token], scale, size, _drawn.VocabularySize, _options, _drawn.IsBackward);
+                    _exact[i],
+                    IsTarget(token, id),
+                    expected.LogSumExp[token],
+                    scale,
+                    size,
+                    _drawn.VocabularySize,
+                    _options,
+                    _drawn.IsBackward,
+                    _drawn.IsPerToken ? null : bounds.ShareOf(expected, token, _options, TargetSumOf(token)));
             });
 
         double Exact(int i)
@@ -293,7 +330,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         }
 
         return ScalarReference.Compute<double, long>(
-            RlLoss, _exact, _ids, _drawn.VocabularySize, _drawn.IsPerToken ? 1 : _coefficient, options, _weights.Span, _drawn.Sequence);
+            RlLoss, _exact, _ids, _drawn.VocabularySize, _drawn.IsPerToken ? 1 : _coefficient, options, _weights.Span, _drawn.Sequence, _probabilityOf, _drawn.IdsPerToken);
     }
 
     private long[] DrawIds(Random random)
@@ -301,6 +338,12 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         long start = _drawn.VocabularyStart ?? 0;
         long ids = Math.Min(_drawn.VocabularySize, long.CreateSaturating(TTarget.CreateSaturating(long.MaxValue)) - start);
         bool canIgnore = _drawn.IgnoreIndex is { } index && long.CreateSaturating(TTarget.CreateSaturating(index)) == index;
+        if (_drawn.IsSoft)
+        {
+            long[] drawn = SoftDraw.Ids(random, _drawn.Tokens, _drawn.IdsPerToken, ids, canIgnore ? Ignored : null);
+            return [.. drawn.Select(id => id == _drawn.IgnoreIndex ? Ignored : id)];
+        }
+
         return
         [
             .. Enumerable.Range(0, _drawn.Tokens).Select(_ =>
@@ -347,10 +390,25 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private int? PositionOf(int token)
         => !_drawn.Shifts ? token : (token + 1) % _drawn.Sequence == 0 ? null : token + 1;
 
-    private long IdOf(int token) => PositionOf(token) is { } position ? _ids[position] : Ignored;
+    private int PlacesPerToken => Math.Max(1, _drawn.IdsPerToken);
 
-    private bool IsRead(int token)
-        => IdOf(token) != Ignored && (_drawn.IsPerToken || !_drawn.HasWeights || _weightOf[PositionOf(token)!.Value] > 0);
+    private ReadOnlySpan<long> PlacesOf(int token)
+        => PositionOf(token) is { } position ? _ids.AsSpan(position * PlacesPerToken, PlacesPerToken) : [];
+
+    /// <summary>The first of a token's ids, or what none is.</summary>
+    private long IdOf(int token)
+        => PlacesOf(token) is var places && places.IndexOfAnyExcept(Ignored) is >= 0 and var first ? places[first] : Ignored;
+
+    private bool IsTarget(int token, int id) => PlacesOf(token).Contains(id);
+
+    private double WeightOf(int token) => _drawn.HasWeights && PositionOf(token) is { } position ? _weightOf[position] : 1;
+
+    private double TargetSumOf(int token)
+        => !_drawn.IsSoft ? 1 : SoftDraw.SumOf(PlacesOf(token), _probabilityOf.AsSpan(token * PlacesPerToken, PlacesPerToken), Ignored);
+
+    private bool IsMasked(int token, long id) => double.IsNegativeInfinity(_exact[(token * _drawn.VocabularySize) + id]);
+
+    private bool IsRead(int token) => IdOf(token) != Ignored && (_drawn.IsPerToken || WeightOf(token) > 0);
 
     private void HideWhatIsNotRead()
     {
@@ -383,6 +441,8 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             VocabularyStart = _drawn.VocabularyStart,
             Reduction = _drawn.Reduction,
             Denominator = _drawn.Denominator,
+            TargetWeighting = _drawn.Weighting,
+            Statistics = _drawn.Statistics,
             AccumulateGradient = _drawn.Accumulates,
             ShiftTargets = _drawn.Shifts,
             MaxDegreeOfParallelism = _drawn.Threads,

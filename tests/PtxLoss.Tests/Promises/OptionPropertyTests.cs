@@ -26,6 +26,9 @@ public class OptionPropertyTests
         public bool HasWeights { get; init; }
         public LossReduction Reduction { get; init; }
         public double? Denominator { get; init; }
+        public TargetWeighting Weighting { get; init; }
+        public LossStatistics Statistics { get; init; }
+        public int IdsPerToken { get; init; }
         public bool Accumulates { get; init; }
         public bool IsInPlace { get; init; }
         public int Threads { get; init; } = 1;
@@ -44,8 +47,30 @@ public class OptionPropertyTests
         public int[] Targets()
         {
             var random = new Random(Seed + 1);
-            return [.. TestData.Targets(Tokens, VocabularySize, Seed + 2).Select(target => random.Next(6) == 0 ? -100 : target)];
+            if (IdsPerToken > 0)
+            {
+                return [.. SoftDraw.Ids(random, Tokens, IdsPerToken, VocabularySize, Ignored).Select(id => (int)id)];
+            }
+
+            return [.. TestData.Targets(Tokens, VocabularySize, Seed + 2).Select(target => random.Next(6) == 0 ? Ignored : target)];
         }
+
+        public float[] Probabilities(int[] ids, double[] logits) => IdsPerToken == 0
+            ? []
+            : SoftDraw.Probabilities(
+                new Random(Seed + 5),
+                [.. ids.Select(id => (long)id)],
+                IdsPerToken,
+                Ignored,
+                (token, id) => double.IsNegativeInfinity(logits[(token * VocabularySize) + id]));
+
+        /// <summary>Without the options that soft targets refuse.</summary>
+        public Draw Valid() => IdsPerToken == 0 ? this : this with
+        {
+            LabelSmoothing = 0,
+            Weighting = TargetWeighting.Uniform,
+            Statistics = Statistics & ~LossStatistics.Accuracy,
+        };
 
         public PtxLossOptions Options() => new()
         {
@@ -55,6 +80,8 @@ public class OptionPropertyTests
             LogitScale = LogitScale,
             Reduction = Reduction,
             Denominator = Denominator,
+            TargetWeighting = Weighting,
+            Statistics = Statistics,
             AccumulateGradient = Accumulates,
             MaxDegreeOfParallelism = 1,
         };
@@ -70,6 +97,8 @@ public class OptionPropertyTests
             return [.. Enumerable.Range(0, Tokens).Select(_ => random.Next(4) == 0 ? 0 : 3 * random.NextSingle())];
         }
     }
+
+    private const int Ignored = -100;
 
     [Fact]
     public void Every_case_matches_the_reference_and_has_the_same_bits_on_more_threads_and_in_place()
@@ -103,32 +132,48 @@ public class OptionPropertyTests
         TLogit[] logits = [.. drawn.Logits(Math.Min(bounds.Largest, float.MaxValue)).Select(ElementConvert.FromDouble<TLogit>)];
         TLogit[] initial = TestData.EarlierGradient<TLogit>(logits.Length, drawn.Seed + 4);
         int[] targets = drawn.Targets();
+        double[] exact = [.. logits.Select(ElementConvert.ToDouble)];
+        float[] weights = drawn.Weights(), probabilities = drawn.Probabilities(targets, exact);
         PtxLossOptions options = drawn.Options();
-        float[] weights = drawn.Weights();
 
         TLogit[] gradient = [.. initial];
-        PtxLossResult result = BatchPassCalls.Run(kernel, logits, targets, drawn.Coefficient, gradient, options, weights);
-
+        PtxLossResult result = Run(logits, gradient, options);
         TLogit[] other = drawn.IsInPlace ? [.. logits] : [.. initial];
-        BatchPassCalls.Run(
-            kernel, drawn.IsInPlace ? other : logits, targets, drawn.Coefficient, other,
-            options with { MaxDegreeOfParallelism = drawn.Threads }, weights).Should().Be(result);
+        Run(drawn.IsInPlace ? other : logits, other, options with { MaxDegreeOfParallelism = drawn.Threads }).Should().Be(result);
         other.AsSpan().SequenceEqual(gradient.AsSpan(), BitsComparer<TLogit>.Instance).Should().BeTrue("results must not differ in a bit");
 
-        double[] exact = [.. logits.Select(ElementConvert.ToDouble)];
-        ScalarReference expected = ScalarReference.Compute<double, int>(0, exact, targets, drawn.VocabularySize, drawn.Coefficient, options, weights);
-        bounds.CheckLosses(result, expected, drawn.Coefficient, options);
+        ScalarReference expected = ScalarReference.Compute<double, int>(
+            0, exact, targets, drawn.VocabularySize, drawn.Coefficient, options, weights, 0, probabilities, drawn.IdsPerToken);
+        double doubtful = Bounds.DoubtfulAccuracy(exact, drawn.VocabularySize, token => IdsOf(token)[0], WeightOf, options);
+        bounds.CheckLosses(result, expected, drawn.Coefficient, options, ShareOf, doubtful);
         bounds.CheckGradient(
             [.. gradient.Select(ElementConvert.ToDouble)],
             drawn.Accumulates ? [.. expected.Gradient.Zip(initial, (added, x) => ElementConvert.ToDouble(x) + added)] : expected.Gradient,
             i =>
             {
                 (int token, int id) = Math.DivRem(i, drawn.VocabularySize);
-                double weight = drawn.HasWeights ? weights[token] : 1;
                 double size = Math.Abs(expected.Gradient[i]) + (drawn.Accumulates ? Math.Abs(ElementConvert.ToDouble(initial[i])) : 0);
                 return bounds.OfGradient(
-                    exact[i], id == targets[token], expected.LogSumExp[token], expected.GradientScale * weight, size, drawn.VocabularySize, options);
+                    exact[i],
+                    IdsOf(token).Contains(id),
+                    expected.LogSumExp[token],
+                    expected.GradientScale * WeightOf(token),
+                    size,
+                    drawn.VocabularySize,
+                    options,
+                    share: ShareOf(token));
             });
+
+        PtxLossResult Run(TLogit[] from, TLogit[] to, PtxLossOptions by)
+            => BatchPassCalls.Run(kernel, from, targets, drawn.Coefficient, to, by, weights, probabilities, drawn.IdsPerToken);
+
+        double WeightOf(int token) => drawn.HasWeights ? weights[token] : 1;
+
+        ReadOnlySpan<int> IdsOf(int token) => targets.AsSpan(token * Math.Max(1, drawn.IdsPerToken), Math.Max(1, drawn.IdsPerToken));
+
+        TargetShare ShareOf(int token) => bounds.ShareOf(expected, token, options, drawn.IdsPerToken == 0 ? 1 : Sum(token));
+
+        double Sum(int token) => probabilities.AsSpan(token * drawn.IdsPerToken, drawn.IdsPerToken).ToArray().Where(q => !float.IsNaN(q)).Sum(q => (double)q);
     }
 
     internal static Gen<Draw> Cases()
@@ -146,6 +191,9 @@ public class OptionPropertyTests
            from cap in OftenOff(Drawn.Or(Gen.Elements(0.5, 30, 50, 1e5), Drawn.Magnitude))
            from scale in Drawn.Or(Gen.Constant(1.0), Drawn.Or(Gen.Elements(0.01, 0.1, 0.7, 2, 30), Gen.Elements(1e-4, 1e3)))
            from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Sum, null), (LossReduction.Mean, 7.5))
+           from weighting in Drawn.Weighting
+           from statistics in Drawn.Statistics
+           from idsPerToken in Drawn.IdsPerToken
            from threads in Gen.Elements(1, 2, 1000, -1)
            from flags in Gen.Choose(0, 15)
            select new Draw(element, kernel, tokens, vocabularySize, seed)
@@ -160,12 +208,15 @@ public class OptionPropertyTests
                LogitScale = scale,
                Reduction = divisor.Item1,
                Denominator = divisor.Item2,
+               Weighting = weighting,
+               Statistics = statistics,
+               IdsPerToken = idsPerToken,
                Threads = threads,
                HasMasks = (flags & 1) != 0,
                HasWeights = (flags & 2) != 0,
                Accumulates = (flags & 4) != 0,
                IsInPlace = (flags & 12) == 8,
-           };
+           }.Valid();
 
     private static Gen<double> OftenOff(Gen<double> on) => Gen.Frequency((1, Gen.Constant(0.0)), (1, on));
 
@@ -180,6 +231,9 @@ public class OptionPropertyTests
             failed with { MaskedPrefix = 0 },
             failed with { HasWeights = false },
             failed with { LabelSmoothing = 0 },
+            failed with { Weighting = TargetWeighting.Uniform },
+            failed with { Statistics = LossStatistics.None },
+            failed with { IdsPerToken = failed.IdsPerToken / 2 },
             failed with { ZLossCoefficient = 0 },
             failed with { LogitSoftCap = 0 },
             failed with { LogitScale = 1 },

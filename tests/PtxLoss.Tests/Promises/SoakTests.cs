@@ -23,7 +23,7 @@ public class SoakTests(ITestOutputHelper output)
         seed => Try(CallDraw.All.Where(call => !call.IsFarOut), seed, SurfaceTests.Holds),
         seed => Try(SurfaceTests.BadCalls, seed, SurfaceTests.IsRefused),
         seed => Try(OptionPropertyTests.Cases().Where(drawn => !drawn.IsFarOut), seed, OptionPropertyTests.Holds),
-        seed => Try(HeadTests.Cases(), seed, HeadTests.Holds),
+        seed => Try(HeadDraw.All, seed, HeadCallTests.Holds),
         seed => Try(ShardTests.Draws(), seed, ShardTests.Holds),
         seed => Try(AccumulatorTests.Draws(), seed, AccumulatorTests.Holds),
     ];
