@@ -55,7 +55,8 @@ public static partial class CrossEntropy
         ReadOnlySpan<TElement> bias = default)
         where TElement : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => HiddenCall.Run<ForwardCall<TTarget>, TElement, TTarget>(new(outputs), in hidden, in weight, targets, gradients: default, options, bias);
+        => HiddenCall.Run<ForwardCall<TTarget>, TElement, TTarget>(
+            new(outputs), in hidden, in weight, targets, gradients: default, options, bias);
 
     /// <inheritdoc cref="ForwardFromHidden{TElement, TTarget}(in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, CrossEntropyOutputs, PtxLossOptions, ReadOnlySpan{TElement})"/>
     public static void ForwardFromHidden<TElement, TTarget>(
@@ -134,5 +135,6 @@ public static partial class CrossEntropy
         ReadOnlySpan<TElement> bias = default)
         where TElement : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => BackwardFromHidden(TensorForms.Span(hidden), TensorForms.Span(weight), targets, forward, gradients, hiddenGradients, options, bias);
+        => BackwardFromHidden(
+            TensorForms.Span(hidden), TensorForms.Span(weight), targets, forward, gradients, hiddenGradients, options, bias);
 }

@@ -125,8 +125,8 @@ public static partial class CrossEntropy
         PtxLossOptions? options = null)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => SpanCall.RunWithGradient<BackwardCall<TTarget>, TLogit, TTarget>(
-            new(forward, gradients), logits, targets, vocabularySize, logitsGradient, options);
+        => SpanCall.Run<BackwardCall<TTarget>, TLogit, TTarget>(
+            new(forward, gradients), logits, targets, vocabularySize, options, wantsGradient: true, logitsGradient);
 
     /// <summary>The vector-Jacobian product of <c>Forward</c> over tensors.</summary>
     /// <typeparam name="TLogit">
@@ -151,5 +151,6 @@ public static partial class CrossEntropy
         PtxLossOptions? options = null)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => TensorCall.RunWithGradient(new BackwardCall<TTarget>(forward, gradients), in logits, in targets, in logitsGradient, options);
+        => TensorCall.Run(
+            new BackwardCall<TTarget>(forward, gradients), in logits, in targets, options, wantsGradient: true, in logitsGradient);
 }

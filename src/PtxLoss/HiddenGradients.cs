@@ -4,7 +4,9 @@ using System.Numerics.Tensors;
 namespace PtxLosses;
 
 /// <summary>Where the gradients of a call that starts from hidden states go. What is left empty is not computed.</summary>
-/// <typeparam name="TElement">The type of the hidden states: <see cref="float"/>, <see cref="Half"/> or <see cref="BFloat16"/>.</typeparam>
+/// <typeparam name="TElement">
+/// The type of the hidden states: <see cref="float"/>, <see cref="Half"/> or <see cref="BFloat16"/>.
+/// </typeparam>
 /// <remarks>
 /// With <see cref="PtxLossOptions.AccumulateGradient"/> those of weight and bias are added to what their memory holds. That of the
 /// hidden states belongs to one call, and is written.

@@ -110,8 +110,13 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => TensorCall.RunWithGradient(
-            new LossCall<TTarget>(rlLoss, ptxCoefficient, tokenWeights), in logits, in targets, in logitsGradient, options);
+        => TensorCall.Run(
+            new LossCall<TTarget>(rlLoss, ptxCoefficient, tokenWeights),
+            in logits,
+            in targets,
+            options,
+            wantsGradient: true,
+            in logitsGradient);
 
     /// <inheritdoc cref="ComputeWithGradient{TLogit, TTarget}(double, in ReadOnlyTensorSpan{TLogit}, in ReadOnlyTensorSpan{TTarget}, double, in TensorSpan{TLogit}, PtxLossOptions, ReadOnlySpan{float})"/>
     public static PtxLossResult ComputeWithGradient<TLogit, TTarget>(

@@ -59,18 +59,10 @@ public static partial class PtxLoss
         => SpanCall.Run<LossCall<TTarget>, TLogit, TTarget>(
             new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, options);
 
+#pragma warning disable CS1573 // the other parameters are inherited
     /// <summary>Computes the loss of soft targets: distributions of a teacher, as in distillation.</summary>
-    /// <typeparam name="TLogit">
-    /// <see cref="float"/>, <see cref="double"/>, <see cref="Half"/> or <see cref="BFloat16"/>.
-    /// </typeparam>
-    /// <typeparam name="TTarget">Any integer type.</typeparam>
-    /// <param name="rlLoss">The RL loss of the step, passed through as it is.</param>
-    /// <param name="logits">The logits of pretraining text, <c>[tokens × vocabularySize]</c>, row-major.</param>
+    /// <inheritdoc cref="Compute{TLogit, TTarget}(double, ReadOnlySpan{TLogit}, ReadOnlySpan{TTarget}, int, double, PtxLossOptions, ReadOnlySpan{float})"/>
     /// <param name="targets">A distribution for each token: ids in <c>[0, vocabularySize)</c>, or ignored.</param>
-    /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
-    /// <param name="ptxCoefficient">γ, finite.</param>
-    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
-    /// <param name="tokenWeights">How much each token counts, as for hard targets; one per token, or empty.</param>
     /// <returns>
     /// The total and its parts, of <c>Σ_j q_j · (lse − z[id_j])</c> in nats in place of each token's cross-entropy. Zero tokens,
     /// or only ignored ones, give <paramref name="rlLoss"/> as the total.
@@ -92,6 +84,7 @@ public static partial class PtxLoss
         where TTarget : unmanaged, IBinaryInteger<TTarget>
         => SpanCall.Run<LossCall<TTarget>, TLogit, TTarget>(
             new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, options);
+#pragma warning restore CS1573
 
     /// <summary>Computes the loss and the gradient of the total with respect to the logits, in one pass over them.</summary>
     /// <typeparam name="TLogit">
@@ -135,30 +128,21 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => SpanCall.RunWithGradient<LossCall<TTarget>, TLogit, TTarget>(
-            new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, logitsGradient, options);
+        => SpanCall.Run<LossCall<TTarget>, TLogit, TTarget>(
+            new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, options, wantsGradient: true, logitsGradient);
 
+#pragma warning disable CS1573 // the other parameters are inherited
     /// <summary>
     /// Computes the loss of soft targets and the gradient of the total with respect to the logits, in one pass over them.
     /// </summary>
-    /// <typeparam name="TLogit">
-    /// <see cref="float"/>, <see cref="double"/>, <see cref="Half"/> or <see cref="BFloat16"/>.
-    /// </typeparam>
-    /// <typeparam name="TTarget">Any integer type.</typeparam>
-    /// <param name="rlLoss">The RL loss of the step, passed through as it is.</param>
-    /// <param name="logits">The logits of pretraining text, <c>[tokens × vocabularySize]</c>, row-major.</param>
+    /// <inheritdoc cref="ComputeWithGradient{TLogit, TTarget}(double, ReadOnlySpan{TLogit}, ReadOnlySpan{TTarget}, int, double, Span{TLogit}, PtxLossOptions, ReadOnlySpan{float})"/>
     /// <param name="targets">A distribution for each token: ids in <c>[0, vocabularySize)</c>, or ignored.</param>
-    /// <param name="vocabularySize">The length of a row of logits, at least 1.</param>
-    /// <param name="ptxCoefficient">γ, finite.</param>
     /// <param name="logitsGradient">
     /// Receives <c>∂Total/∂logits</c>, without options <c>γ/N · (Σ_j q_j · softmax(x_t) − q)</c>; otherwise as for hard targets.
     /// </param>
-    /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
-    /// <param name="tokenWeights">How much each token counts, as for hard targets; one per token, or empty.</param>
     /// <returns>As for <c>Compute</c>.</returns>
     /// <exception cref="ArgumentException">
-    /// As for <c>Compute</c>, or the gradient's length is wrong or it overlaps a part of the logits. Nothing has been
-    /// written.
+    /// As for <c>Compute</c>, or the gradient's length is wrong or it overlaps a part of the logits. Nothing has been written.
     /// </exception>
     public static PtxLossResult ComputeWithGradient<TLogit, TTarget>(
         double rlLoss,
@@ -171,8 +155,9 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => SpanCall.RunWithGradient<LossCall<TTarget>, TLogit, TTarget>(
-            new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, logitsGradient, options);
+        => SpanCall.Run<LossCall<TTarget>, TLogit, TTarget>(
+            new(rlLoss, ptxCoefficient, tokenWeights), logits, targets, vocabularySize, options, wantsGradient: true, logitsGradient);
+#pragma warning restore CS1573
 
     /// <summary>
     /// What a mean divides by: the sum of the weights of the tokens that are not ignored, which is their number where they have

@@ -13,8 +13,8 @@ namespace PtxLosses;
 /// those of one call if <see cref="PtxLossOptions.Denominator"/> is the weight of all the tokens.</para>
 /// <para>Everything added must agree in <see cref="PtxLossOptions.ZLossCoefficient"/>, <see cref="PtxLossOptions.Reduction"/> and
 /// <see cref="PtxLossOptions.Denominator"/>, for one number comes of it. What comes without tokens that count adds nothing and
-/// may have any. A statistic is reported if it is known of all that was added. Sums are in double, in the order of the calls. One thread at a time may use an instance: give each its own, then
-/// <see cref="Merge"/>.</para>
+/// may have any. A statistic is reported if it is known of all that was added. Sums are in double, in the order of the calls.
+/// One thread at a time may use an instance: give each its own, then <see cref="Merge"/>.</para>
 /// </remarks>
 public sealed class PtxLossAccumulator
 {

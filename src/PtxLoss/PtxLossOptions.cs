@@ -122,8 +122,9 @@ public sealed record PtxLossOptions
     public long? VocabularyStart { get; init; }
 
     /// <summary>
-    /// The most working memory that a call from hidden states takes beyond what it is given, in bytes; default 64 MB. Up to a half holds the logits of some tokens at a time: more tokens make them faster. The
-    /// rest is for threads, some 0.8 MB each, and limits how many there are. It is no bound for other calls.
+    /// The most working memory that a call from hidden states takes beyond what it is given, in bytes; default 64 MB. Up to a half
+    /// holds the logits of some tokens at a time: more tokens make it faster. The rest is for threads, some 0.8 MB each, and limits
+    /// how many there are. It is no bound for other calls.
     /// </summary>
     /// <remarks>
     /// The least is what one token and one thread need: a row of logits and two of hidden states, and again as much or 0.8 MB.

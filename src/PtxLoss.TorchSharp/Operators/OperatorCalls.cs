@@ -15,8 +15,6 @@ internal static class OperatorCalls
     public static PtxLossResult Loss(double rlLoss, LogitParts logits, Targets targets, double coefficient)
     {
         PtxLossOptions options = targets.Options;
-        OptionChecks.Check(options, HonouredOptions.Reduction);
-        OptionChecks.CheckCoefficient(coefficient);
         var normalizer = new Normalizer(options);
         targets.Count.CheckDivisor(normalizer, nameof(options));
         double scale = coefficient / normalizer.DivisorFor(targets.Count.Weight);
@@ -24,12 +22,7 @@ internal static class OperatorCalls
         ForEachPart(logits, targets, options, (start, rows) =>
         {
             int count = (int)rows.LogSumExp.size(0);
-            Tensor share = options.TargetWeighting switch
-            {
-                TargetWeighting.Probability => rows.Surprisal.neg().exp(),
-                TargetWeighting.ProbabilityVariance => rows.Surprisal.neg().exp() * (1 - rows.Surprisal.neg().exp()),
-                _ => torch.ones_like(rows.LogSumExp),
-            };
+            Tensor share = ShareOf(options.TargetWeighting, rows);
             double[] loss = ToArray(rows.Loss), logSumExp = ToArray(rows.LogSumExp), shares = ToArray(share);
             double[]? correct = options.Statistics.HasFlag(LossStatistics.Accuracy) ? ToArray(rows.IsCorrect) : null;
             double[]? entropy = options.Statistics.HasFlag(LossStatistics.Entropy) ? ToArray(rows.Entropy) : null;
@@ -63,9 +56,7 @@ internal static class OperatorCalls
 
     /// <summary>Values per token.</summary>
     public static void Tokens(LogitParts logits, Targets targets, TokenValues values)
-    {
-        OptionChecks.Check(targets.Options, HonouredOptions.Shards);
-        ForEachPart(logits, targets, targets.Options, (start, rows) =>
+        => ForEachPart(logits, targets, targets.Options, (start, rows) =>
         {
             Fill(rows.Loss, values.Loss);
             Fill(rows.LogSumExp, values.LogSumExp);
@@ -80,7 +71,6 @@ internal static class OperatorCalls
                 }
             }
         });
-    }
 
     /// <summary>Their vector-Jacobian product.</summary>
     public static void TokensBackward(LogitParts logits, Targets targets, TokenValues values, TokenGradients gradients)
@@ -105,6 +95,18 @@ internal static class OperatorCalls
                 ofLosses,
                 torch.tensor(counts, device: logits.Device)));
         });
+
+    /// <summary>s of each token.</summary>
+    private static Tensor ShareOf(TargetWeighting weighting, TokenRows rows)
+    {
+        if (weighting == TargetWeighting.Uniform)
+        {
+            return torch.ones_like(rows.LogSumExp);
+        }
+
+        Tensor p = rows.Surprisal.neg().exp();
+        return weighting == TargetWeighting.Probability ? p : p * (1 - p).clamp(min: 0); // p is rounded, perhaps to more than 1
+    }
 
     private static void ForEachPart(LogitParts logits, Targets targets, PtxLossOptions options, Action<long, TokenRows> visit)
     {

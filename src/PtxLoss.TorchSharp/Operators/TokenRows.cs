@@ -55,7 +55,7 @@ internal sealed class TokenRows
     public Tensor Entropy => (LogProbabilities.exp() * LogProbabilities).masked_fill(_isInVocabulary.logical_not(), 0).sum(dim: 1).neg();
 
     /// <summary>1 where the largest logit is the target's, the lowest id on a tie, else 0.</summary>
-    public Tensor IsCorrect => (Z.argmax(1) == _ids.squeeze(1)).to_type(Z.dtype);
+    public Tensor IsCorrect => (_x.argmax(1) == _ids.squeeze(1)).to_type(Z.dtype);
 
     /// <summary>How many ids of each row are in the vocabulary.</summary>
     private Tensor Size => _isInVocabulary.sum(1, type: Z.dtype);

@@ -209,7 +209,7 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         }
 
         Span<TLogit> logits = _memory.Logits[index];
-        TargetRows<TTarget> targets = _memory.Tokens.Targets;
+        ref readonly TargetRows<TTarget> targets = ref _memory.Tokens.Targets;
         for (int i = 0; i < targets.IdsPerToken; i++)
         {
             double probability = targets.Counts(token, i, out long id) ? targets.ProbabilityOf(token, i) : 0;
@@ -262,7 +262,8 @@ internal unsafe struct BatchPass<TLogit, TTarget>
         if (!targets.IsEmpty)
         {
             row.IsCorrect = _options.WantsAccuracy && state.ArgMax == targets[0].Place;
-            row.Weighting = _options.Weighting == TokenWeighting.Uniform ? 1 : TokenLoss.Weighting(_options.Weighting, SoftmaxOf(in targets[0], in row));
+            row.Weighting = _options.Weighting == TokenWeighting.Uniform ? 1
+                : TokenLoss.Weighting(_options.Weighting, SoftmaxOf(in targets[0], in row));
         }
 
         double targetLogit = targets.IsEmpty ? 0 : _options.Transform.Of(targets[0].Logit);

@@ -50,12 +50,14 @@ internal static class BatchScheduler
         int numbers = pass.NumbersPerRow;
         double[] losses = new double[pass.Rows * numbers];
         RowTarget[] targets = RoomForTargets(in pass, threads);
+        int ofThread = targets.Length / threads;
         long rows = Math.Clamp(pass.Rows / (threads * RowsPerThread), 1, Math.Max(RowsAtATime, LogitsPerThread / pass.VocabularySize));
         ParallelLoop.Run((pass.Rows + rows - 1) / rows, threads, (chunk, worker) =>
         {
             int first = (int)(chunk * rows);
             int count = (int)Math.Min(rows, pass.Rows - first);
-            pass.Visit(first, count, losses.AsSpan(first * numbers, count * numbers), targets.AsSpan(targets.Length / threads * worker, targets.Length / threads));
+            pass.Visit(
+                first, count, losses.AsSpan(first * numbers, count * numbers), targets.AsSpan(worker * ofThread, ofThread));
         });
 
         TokenLosses sum = default;
@@ -100,7 +102,9 @@ internal static class BatchScheduler
             {
                 if (!rows[row].IsIgnored)
                 {
-                    pass.End(row, ref rows[row], RoomOf(row), Append(states.AsSpan(row * segments, segments), BatchPass<TLogit, TTarget>.SegmentLength));
+                    LogSumExpState state = Append(
+                        states.AsSpan(row * segments, segments), BatchPass<TLogit, TTarget>.SegmentLength);
+                    pass.End(row, ref rows[row], RoomOf(row), in state);
                 }
             }
         }

@@ -65,5 +65,6 @@ internal unsafe struct TokenMemory<TTarget>
     }
 
     /// <summary>Records that a token adds nothing.</summary>
-    public readonly void RecordIgnored(long token) => Record(token, loss: 0, logSumExp: 0, targetLogit: 0, entropy: 0, argMax: -1);
+    public readonly void RecordIgnored(long token)
+        => Record(token, loss: 0, logSumExp: 0, targetLogit: 0, entropy: 0, argMax: -1);
 }

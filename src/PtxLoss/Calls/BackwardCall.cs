@@ -5,7 +5,8 @@ using PtxLosses.Common;
 namespace PtxLosses.Calls;
 
 /// <summary>The vector-Jacobian product of <see cref="ForwardCall{TTarget}"/>.</summary>
-internal readonly unsafe ref struct BackwardCall<TTarget>(CrossEntropyOutputs forward, CrossEntropyOutputGradients gradients) : ICall<TTarget>
+internal readonly unsafe ref struct BackwardCall<TTarget>(CrossEntropyOutputs forward, CrossEntropyOutputGradients gradients)
+    : ICall<TTarget>
     where TTarget : unmanaged, IBinaryInteger<TTarget>
 {
     private readonly CrossEntropyOutputs _forward = forward;

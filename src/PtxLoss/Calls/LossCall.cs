@@ -5,7 +5,8 @@ using PtxLosses.Common;
 namespace PtxLosses.Calls;
 
 /// <summary>The loss of a batch and, where it is wanted, the gradient of the total.</summary>
-internal readonly unsafe ref struct LossCall<TTarget>(double rlLoss, double ptxCoefficient, ReadOnlySpan<float> tokenWeights) : ICall<TTarget>
+internal readonly unsafe ref struct LossCall<TTarget>(double rlLoss, double ptxCoefficient, ReadOnlySpan<float> tokenWeights)
+    : ICall<TTarget>
     where TTarget : unmanaged, IBinaryInteger<TTarget>
 {
     private readonly double _rlLoss = rlLoss;

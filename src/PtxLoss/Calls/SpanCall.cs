@@ -8,33 +8,21 @@ internal static unsafe class SpanCall
 {
     public const string WhyUnshifted = "for spans, which do not say where a sequence ends; tensors do";
 
+    /// <param name="call">What is asked for.</param>
+    /// <param name="logits">The logits.</param>
+    /// <param name="targets">The targets.</param>
+    /// <param name="vocabularySize">The length of a row.</param>
+    /// <param name="options">The options, or none.</param>
+    /// <param name="wantsGradient">Whether the gradient of the logits is wanted.</param>
+    /// <param name="logitsGradient">Where it goes.</param>
     public static PtxLossResult Run<TCall, TLogit, TTarget>(
-        TCall call, ReadOnlySpan<TLogit> logits, TargetList<TTarget> targets, int vocabularySize, PtxLossOptions? options)
-        where TCall : struct, ICall<TTarget>, allows ref struct
-        where TLogit : unmanaged
-        where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => Run(call, logits, targets, vocabularySize, wantsGradient: false, logitsGradient: [], options);
-
-    public static PtxLossResult RunWithGradient<TCall, TLogit, TTarget>(
         TCall call,
         ReadOnlySpan<TLogit> logits,
         TargetList<TTarget> targets,
         int vocabularySize,
-        Span<TLogit> logitsGradient,
-        PtxLossOptions? options)
-        where TCall : struct, ICall<TTarget>, allows ref struct
-        where TLogit : unmanaged
-        where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => Run(call, logits, targets, vocabularySize, wantsGradient: true, logitsGradient, options);
-
-    private static PtxLossResult Run<TCall, TLogit, TTarget>(
-        TCall call,
-        ReadOnlySpan<TLogit> logits,
-        TargetList<TTarget> targets,
-        int vocabularySize,
-        bool wantsGradient,
-        Span<TLogit> logitsGradient,
-        PtxLossOptions? options)
+        PtxLossOptions? options,
+        bool wantsGradient = false,
+        Span<TLogit> logitsGradient = default)
         where TCall : struct, ICall<TTarget>, allows ref struct
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>

@@ -24,7 +24,8 @@ internal readonly ref struct TargetList<TTarget>
 
     public int Tokens => Ids.Length / IdsPerToken;
 
-    public static implicit operator TargetList<TTarget>(ReadOnlySpan<TTarget> targets) => new(targets, [], idsPerToken: 1, areSoft: false);
+    public static implicit operator TargetList<TTarget>(ReadOnlySpan<TTarget> targets)
+        => new(targets, [], idsPerToken: 1, areSoft: false);
 
     public static implicit operator TargetList<TTarget>(SoftTargets<TTarget> targets)
         => new(targets.Ids, targets.Probabilities, Math.Max(1, targets.IdsPerToken), areSoft: true); // a default value has none

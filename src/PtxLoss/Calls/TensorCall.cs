@@ -11,24 +11,6 @@ internal static unsafe class TensorCall
     /// <summary>Room for the dimensions of the logits, of their gradient and of the targets.</summary>
     private const int MaxDimensions = 3 * RowLayout.MaxDimensions;
 
-    public static PtxLossResult Run<TCall, TLogit, TTarget>(
-        TCall call, in ReadOnlyTensorSpan<TLogit> logits, in ReadOnlyTensorSpan<TTarget> targets, PtxLossOptions? options)
-        where TCall : struct, ICall<TTarget>, allows ref struct
-        where TLogit : unmanaged
-        where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => Run(call, in logits, in targets, wantsGradient: false, logitsGradient: default, options);
-
-    public static PtxLossResult RunWithGradient<TCall, TLogit, TTarget>(
-        TCall call,
-        in ReadOnlyTensorSpan<TLogit> logits,
-        in ReadOnlyTensorSpan<TTarget> targets,
-        in TensorSpan<TLogit> logitsGradient,
-        PtxLossOptions? options)
-        where TCall : struct, ICall<TTarget>, allows ref struct
-        where TLogit : unmanaged
-        where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => Run(call, in logits, in targets, wantsGradient: true, in logitsGradient, options);
-
     /// <summary>The pinned targets of a tensor.</summary>
     public static TargetRows<TTarget> TargetsOf<TTarget>(
         TTarget* start, scoped in ReadOnlyTensorSpan<TTarget> targets, Dimension* dimensions, PtxLossOptions options)
@@ -38,14 +20,20 @@ internal static unsafe class TensorCall
         return new(start, layout, options.ShiftTargets && !targets.IsEmpty ? targets.Lengths[^1] : 0, options.IgnoreIndex);
     }
 
+    /// <param name="call">What is asked for.</param>
+    /// <param name="logits">The logits.</param>
+    /// <param name="targets">The targets.</param>
+    /// <param name="options">The options, or none.</param>
+    /// <param name="wantsGradient">Whether the gradient of the logits is wanted.</param>
+    /// <param name="logitsGradient">Where it goes.</param>
     [SkipLocalsInit]
-    private static PtxLossResult Run<TCall, TLogit, TTarget>(
+    public static PtxLossResult Run<TCall, TLogit, TTarget>(
         TCall call,
         in ReadOnlyTensorSpan<TLogit> logits,
         in ReadOnlyTensorSpan<TTarget> targets,
-        bool wantsGradient,
-        in TensorSpan<TLogit> logitsGradient,
-        PtxLossOptions? options)
+        PtxLossOptions? options,
+        bool wantsGradient = false,
+        in TensorSpan<TLogit> logitsGradient = default)
         where TCall : struct, ICall<TTarget>, allows ref struct
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
@@ -68,7 +56,9 @@ internal static unsafe class TensorCall
                 logitsStart, new RowLayout(logits.Lengths[..^1], logits.Strides[..^1], dimensions), vocabularySize);
             dimensions += RowLayout.MaxDimensions;
             LogitRows<TLogit> gradient = !wantsGradient ? default : new(
-                gradientStart, new RowLayout(logitsGradient.Lengths[..^1], logitsGradient.Strides[..^1], dimensions), vocabularySize);
+                gradientStart,
+                new RowLayout(logitsGradient.Lengths[..^1], logitsGradient.Strides[..^1], dimensions),
+                vocabularySize);
             dimensions += RowLayout.MaxDimensions;
             var source = new LogitMemory<TLogit, TTarget>(rows, gradient, wantsGradient);
             TargetRows<TTarget> targetRows = TargetsOf(targetsStart, in targets, dimensions, options);
