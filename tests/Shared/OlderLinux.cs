@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace PtxLosses.Torch.Tests;
+namespace PtxLosses.Torch;
 
 /// <summary>
 /// Lets TorchSharp's native library load beside a C++ library older than that of GCC 13, as of Debian 12 and Ubuntu 22.04, with which
