@@ -4,7 +4,9 @@ using PtxLosses.Simd;
 
 namespace PtxLosses.Benchmarks;
 
-/// <summary>Elements of any type in native memory that lives as long as the process, aligned as <see cref="AlignedFloats"/> are.</summary>
+/// <summary>
+/// Elements of any type in native memory that lives as long as the process, aligned as <see cref="AlignedFloats"/> are.
+/// </summary>
 internal sealed unsafe class NativeArray<TElement>
     where TElement : unmanaged
 {

@@ -4,8 +4,8 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace PtxLosses.Torch;
 
 /// <summary>
-/// The PPO-ptx loss over logits as a module: <see cref="ptx.loss(Tensor, Tensor, Tensor, double, PtxLossOptions, Tensor, bool)"/> with
-/// its γ and options.
+/// The PPO-ptx loss over logits as a module:
+/// <see cref="ptx.loss(Tensor, Tensor, Tensor, double, PtxLossOptions, Tensor, bool)"/> with its γ and options.
 /// </summary>
 public sealed class PtxLossModule : torch.nn.Module<Tensor, Tensor, Tensor, Tensor>
 {

@@ -8,13 +8,14 @@ public static partial class TorchMemory
     private const int TrimThreshold = -1, TopPad = -2, MaxMappings = -4;
 
     /// <summary>
-    /// Makes the allocator of glibc keep what is freed, for the whole process: torch's large tensors then take memory that was used
-    /// before, instead of fresh memory from the system, whose pages are zeroed one after another when they are first touched. A
-    /// training step of any kind is faster for it. Call it once, before the first step.
+    /// Makes the allocator of glibc keep what is freed, for the whole process: torch's large tensors then take memory that was
+    /// used before, instead of fresh memory from the system, whose pages are zeroed one after another when they are first
+    /// touched. A training step of any kind is faster for it. Call it once, before the first step.
     /// </summary>
     /// <returns>
-    /// Whether it took effect. <see langword="false"/>, and nothing done, on other systems than Linux, with another C library, such
-    /// as musl, and with another allocator, such as jemalloc or tcmalloc: those keep freed memory by settings of their own.
+    /// Whether it took effect. <see langword="false"/>, and nothing done, on other systems than Linux, with another C library,
+    /// such as musl, and with another allocator, such as jemalloc or tcmalloc: those keep freed memory by settings of their
+    /// own.
     /// </returns>
     /// <remarks>
     /// The process keeps the memory of its largest step until it ends. <c>mallopt</c> is told to take nothing by

@@ -6,8 +6,8 @@ namespace PtxLosses.Torch;
 public static partial class ptx
 {
     /// <summary>
-    /// The PPO-ptx loss from hidden states: <c>rl_loss + ptx_coefficient · cross_entropy(linear(hidden, weight, bias), targets)</c>,
-    /// without the logits in memory.
+    /// The PPO-ptx loss from hidden states: <c>rl_loss + ptx_coefficient · cross_entropy(linear(hidden, weight, bias),
+    /// targets)</c>, without the logits in memory.
     /// </summary>
     /// <param name="rl_loss">The RL loss of the step, a scalar, as for <c>loss</c>.</param>
     /// <param name="hidden">The hidden states that the output layer gets, <c>[.., d]</c>.</param>
@@ -16,7 +16,9 @@ public static partial class ptx
     /// The ids to predict, each in <c>[0, vocabulary)</c> or ignored: the shape of the hidden states without the last dimension.
     /// </param>
     /// <param name="ptx_coefficient">γ, finite.</param>
-    /// <param name="bias">Added to the logits of each token, <c>[vocabulary]</c>, of the same type; <see langword="null"/> for none.</param>
+    /// <param name="bias">
+    /// Added to the logits of each token, <c>[vocabulary]</c>, of the same type; <see langword="null"/> for none.
+    /// </param>
     /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
     /// <param name="token_weights">How much each token counts, as for <c>loss</c>.</param>
     /// <returns>The total, a scalar, of types as for <c>loss</c>.</returns>
@@ -44,7 +46,8 @@ public static partial class ptx
     }
 
     /// <summary>
-    /// As <see cref="linear_loss(Tensor, Tensor, Tensor, Tensor, double, Tensor, PtxLossOptions, Tensor)"/>, with the parts of the total.
+    /// As <see cref="linear_loss(Tensor, Tensor, Tensor, Tensor, double, Tensor, PtxLossOptions, Tensor)"/>, with the parts of
+    /// the total.
     /// </summary>
     /// <param name="rl_loss">The RL loss of the step, a scalar.</param>
     /// <param name="hidden">The hidden states, <c>[.., d]</c>.</param>
@@ -73,14 +76,20 @@ public static partial class ptx
         CheckRlLoss(rl_loss, hidden, nameof(hidden));
         return Total(
             rl_loss,
-            HeadCalls.Term(Scalars.Read(rl_loss), hidden, weight, targets, ptx_coefficient, bias, options, token_weights, out result));
+            HeadCalls.Term(
+                Scalars.Read(rl_loss), hidden, weight, targets, ptx_coefficient, bias, options, token_weights, out result));
     }
 
-    /// <summary>The cross-entropy from hidden states, in nats: <c>cross_entropy(linear(hidden, weight, bias), targets)</c> without the logits in memory.</summary>
+    /// <summary>
+    /// The cross-entropy from hidden states, in nats: <c>cross_entropy(linear(hidden, weight, bias), targets)</c> without the
+    /// logits in memory.
+    /// </summary>
     /// <param name="hidden">The hidden states, <c>[.., d]</c>, as for <c>linear_loss</c>.</param>
     /// <param name="weight">The weight of the output layer, <c>[vocabulary, d]</c>, of the type of the hidden states.</param>
     /// <param name="targets">The ids to predict, as for <c>linear_loss</c>.</param>
-    /// <param name="bias">Added to the logits of each token, <c>[vocabulary]</c>, of the same type; <see langword="null"/> for none.</param>
+    /// <param name="bias">
+    /// Added to the logits of each token, <c>[vocabulary]</c>, of the same type; <see langword="null"/> for none.
+    /// </param>
     /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
     /// <param name="token_weights">How much each token counts, as for <c>loss</c>.</param>
     /// <returns>A scalar, as that of <c>cross_entropy</c>.</returns>
@@ -88,7 +97,12 @@ public static partial class ptx
     /// <exception cref="ArgumentException">As for <c>linear_loss</c>.</exception>
     /// <exception cref="OutOfMemoryException">There is not as much memory as the call needs.</exception>
     public static Tensor linear_cross_entropy(
-        Tensor hidden, Tensor weight, Tensor targets, Tensor? bias = null, PtxLossOptions? options = null, Tensor? token_weights = null)
+        Tensor hidden,
+        Tensor weight,
+        Tensor targets,
+        Tensor? bias = null,
+        PtxLossOptions? options = null,
+        Tensor? token_weights = null)
         => HeadCalls.Term(0, hidden, weight, targets, 1, bias, options, token_weights, out _);
 
     /// <summary>
@@ -122,7 +136,9 @@ public static partial class ptx
     /// <param name="hidden">The hidden states, <c>[.., d]</c>, as for <c>linear_loss</c>.</param>
     /// <param name="weight">The weight of the output layer, <c>[vocabulary, d]</c>, of the type of the hidden states.</param>
     /// <param name="ids">The ids that were sampled: the shape of the hidden states without the last dimension.</param>
-    /// <param name="bias">Added to the logits of each token, <c>[vocabulary]</c>, of the same type; <see langword="null"/> for none.</param>
+    /// <param name="bias">
+    /// Added to the logits of each token, <c>[vocabulary]</c>, of the same type; <see langword="null"/> for none.
+    /// </param>
     /// <param name="options">As for <see cref="token_log_probs"/>.</param>
     /// <returns>As <see cref="token_log_probs"/>.</returns>
     /// <remarks>The backward pass multiplies the logits again; tokens whose gradients are 0 take no time there.</remarks>

@@ -14,9 +14,9 @@ namespace PtxLosses.Torch;
 /// <para>Rows may be any distance apart. Where the last dimension of logits, hidden states or a weight is not of stride 1, a copy
 /// is made.</para>
 /// <para>The gradients of the losses are computed in the forward pass, where gradients are enabled and for the tensors that
-/// require them, and multiplied by the incoming gradient in the backward pass: which can be done once, and gives first derivatives
-/// only. In float16 they may be too small for its range before a scaler multiplies them: scale by <c>ptx_coefficient</c>
-/// instead.</para>
+/// require them, and multiplied by the incoming gradient in the backward pass: which can be done once, and gives first
+/// derivatives only. In float16 they may be too small for its range before a scaler multiplies them: scale by
+/// <c>ptx_coefficient</c> instead.</para>
 /// <para><see cref="PtxLossOptions.ShiftTargets"/> is honoured by all functions,
 /// <see cref="PtxLossOptions.VocabularyStart"/> by none, and <see cref="PtxLossOptions.AccumulateGradient"/> is refused where a
 /// gradient is computed, for torch adds up gradients itself.</para>
@@ -27,7 +27,9 @@ public static partial class ptx
     /// <param name="rl_loss">
     /// The RL loss of the step, a scalar, which may have a graph of its own: its gradient is 1. On the CPU or with the logits.
     /// </param>
-    /// <param name="logits">The logits of pretraining text, <c>[.., vocabulary]</c>: the vocabulary is the last dimension.</param>
+    /// <param name="logits">
+    /// The logits of pretraining text, <c>[.., vocabulary]</c>: the vocabulary is the last dimension.
+    /// </param>
     /// <param name="targets">
     /// The ids to predict, each in <c>[0, vocabulary)</c> or <see cref="PtxLossOptions.IgnoreIndex"/>: the shape of the logits
     /// without the last dimension.
@@ -45,15 +47,16 @@ public static partial class ptx
     /// tensors and a last dimension of another stride than 1 are refused; do not pass a view of a parameter.
     /// </param>
     /// <returns>
-    /// The total, a scalar: float64 for float64 logits, else float32, and promoted by torch's rules where <paramref name="rl_loss"/>
-    /// is of another type.
+    /// The total, a scalar: float64 for float64 logits, else float32, and promoted by torch's rules where
+    /// <paramref name="rl_loss"/> is of another type.
     /// </returns>
     /// <remarks>
     /// Source: Ouyang et al., "Training language models to follow instructions with human feedback", 2022, equation 2.
     /// </remarks>
     /// <exception cref="ArgumentNullException">A tensor is missing.</exception>
     /// <exception cref="ArgumentException">
-    /// A shape, a type, a device, a target, a weight, γ or an option does not fit; the message names it. Nothing has been written.
+    /// A shape, a type, a device, a target, a weight, γ or an option does not fit; the message names it. Nothing has been
+    /// written.
     /// </exception>
     public static Tensor loss(
         Tensor rl_loss,
@@ -68,7 +71,9 @@ public static partial class ptx
         return Total(rl_loss, LogitCalls.Term(0, logits, targets, ptx_coefficient, options, token_weights, inplace, out _));
     }
 
-    /// <summary>As <see cref="loss(Tensor, Tensor, Tensor, double, PtxLossOptions, Tensor, bool)"/>, with the parts of the total.</summary>
+    /// <summary>
+    /// As <see cref="loss(Tensor, Tensor, Tensor, double, PtxLossOptions, Tensor, bool)"/>, with the parts of the total.
+    /// </summary>
     /// <param name="rl_loss">The RL loss of the step, a scalar.</param>
     /// <param name="logits">The logits, <c>[.., vocabulary]</c>.</param>
     /// <param name="targets">The ids to predict.</param>
@@ -92,21 +97,26 @@ public static partial class ptx
     {
         CheckRlLoss(rl_loss, logits, nameof(logits));
         return Total(
-            rl_loss, LogitCalls.Term(Scalars.Read(rl_loss), logits, targets, ptx_coefficient, options, token_weights, inplace, out result));
+            rl_loss,
+            LogitCalls.Term(
+                Scalars.Read(rl_loss), logits, targets, ptx_coefficient, options, token_weights, inplace, out result));
     }
 
     /// <summary>
-    /// The cross-entropy in nats, as <c>torch.nn.functional.cross_entropy</c> of logits whose last dimension is the vocabulary, by
-    /// the options with label smoothing, a z-loss, a cap, weightings.
+    /// The cross-entropy in nats, as <c>torch.nn.functional.cross_entropy</c> of logits whose last dimension is the vocabulary,
+    /// by the options with label smoothing, a z-loss, a cap, weightings.
     /// </summary>
-    /// <param name="logits">The logits, <c>[.., vocabulary]</c>: the vocabulary is the last dimension, in torch it is the second.</param>
+    /// <param name="logits">
+    /// The logits, <c>[.., vocabulary]</c>: the vocabulary is the last dimension, in torch it is the second.
+    /// </param>
     /// <param name="targets">The ids to predict, as for <c>loss</c>.</param>
     /// <param name="options"><see langword="null"/> for <see cref="PtxLossOptions.Default"/>.</param>
     /// <param name="token_weights">How much each token counts, as for <c>loss</c>.</param>
     /// <param name="inplace">Whether the gradient is written where the logits are, as for <c>loss</c>.</param>
     /// <returns>
     /// A scalar: the mean over the tokens that count, by their weights, or the sum, as
-    /// <see cref="PtxLossOptions.Reduction"/> says, the z-loss included; 0 where none counts. Float64 for float64 logits, else float32.
+    /// <see cref="PtxLossOptions.Reduction"/> says, the z-loss included; 0 where none counts. Float64 for float64 logits, else
+    /// float32.
     /// </returns>
     /// <exception cref="ArgumentNullException">A tensor is missing.</exception>
     /// <exception cref="ArgumentException">As for <c>loss</c>.</exception>
@@ -136,8 +146,8 @@ public static partial class ptx
         => LogitCalls.Term(0, logits, targets, 1, options, token_weights, inplace, out result);
 
     /// <summary>
-    /// The log-probability of each token's id, and the entropy of its distribution, in nats: the RL half of a step, for PPO, GRPO or
-    /// DPO.
+    /// The log-probability of each token's id, and the entropy of its distribution, in nats: the RL half of a step, for PPO,
+    /// GRPO or DPO.
     /// </summary>
     /// <param name="logits">The logits, <c>[.., vocabulary]</c>.</param>
     /// <param name="ids">
@@ -168,7 +178,9 @@ public static partial class ptx
         Arguments.CheckRlLoss(rl_loss, other, otherName);
     }
 
-    /// <summary>The sum, by torch's rules for types and gradients; a scalar whatever the shape of the one number of the RL loss.</summary>
+    /// <summary>
+    /// The sum, by torch's rules for types and gradients; a scalar whatever the shape of the one number of the RL loss.
+    /// </summary>
     private static Tensor Total(Tensor rl_loss, Tensor term)
     {
         using (term)

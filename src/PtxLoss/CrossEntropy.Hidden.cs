@@ -58,7 +58,8 @@ public static partial class CrossEntropy
         => HiddenCall.Run<ForwardCall<TTarget>, TElement, TTarget>(
             new(outputs), in hidden, in weight, targets, gradients: default, options, bias);
 
-    /// <inheritdoc cref="ForwardFromHidden{TElement, TTarget}(in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, CrossEntropyOutputs, PtxLossOptions, ReadOnlySpan{TElement})"/>
+    /// <inheritdoc cref="ForwardFromHidden{TElement, TTarget}(in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement},
+    /// ReadOnlySpan{TTarget}, CrossEntropyOutputs, PtxLossOptions, ReadOnlySpan{TElement})"/>
     public static void ForwardFromHidden<TElement, TTarget>(
         Tensor<TElement> hidden,
         Tensor<TElement> weight,
@@ -89,8 +90,9 @@ public static partial class CrossEntropy
     /// </param>
     /// <param name="gradients">∂L/∂ of each output, each span empty or <c>[tokens]</c>.</param>
     /// <param name="hiddenGradients">
-    /// Receives the gradients; what is left empty is not computed. The rows of <see cref="HiddenGradients{TElement}.Hidden"/> are 0
-    /// for ignored tokens and for those whose gradients are all 0. On a shard it is the shard's part: add up those of all.
+    /// Receives the gradients; what is left empty is not computed. The rows of <see cref="HiddenGradients{TElement}.Hidden"/>
+    /// are 0 for ignored tokens and for those whose gradients are all 0. On a shard it is the shard's part: add up those of
+    /// all.
     /// </param>
     /// <param name="options">
     /// <see langword="null"/> for <see cref="PtxLossOptions.Default"/>. With <see cref="PtxLossOptions.AccumulateGradient"/> the
@@ -123,7 +125,9 @@ public static partial class CrossEntropy
         => HiddenCall.Run<BackwardCall<TTarget>, TElement, TTarget>(
             new(forward, gradients), in hidden, in weight, targets, hiddenGradients, options, bias, nameof(hiddenGradients));
 
-    /// <inheritdoc cref="BackwardFromHidden{TElement, TTarget}(in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, CrossEntropyOutputs, CrossEntropyOutputGradients, HiddenGradients{TElement}, PtxLossOptions, ReadOnlySpan{TElement})"/>
+    /// <inheritdoc cref="BackwardFromHidden{TElement, TTarget}(in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement},
+    /// ReadOnlySpan{TTarget}, CrossEntropyOutputs, CrossEntropyOutputGradients, HiddenGradients{TElement}, PtxLossOptions,
+    /// ReadOnlySpan{TElement})"/>
     public static void BackwardFromHidden<TElement, TTarget>(
         Tensor<TElement> hidden,
         Tensor<TElement> weight,

@@ -152,5 +152,10 @@ public static partial class CrossEntropy
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
         => TensorCall.Run(
-            new BackwardCall<TTarget>(forward, gradients), in logits, in targets, options, wantsGradient: true, in logitsGradient);
+            new BackwardCall<TTarget>(forward, gradients),
+            in logits,
+            in targets,
+            options,
+            wantsGradient: true,
+            in logitsGradient);
 }

@@ -8,18 +8,18 @@ namespace PtxLosses;
 /// others hold one value per token. One pass over the logits fills them all.
 /// </summary>
 /// <remarks>
-/// The logits are z, with <see cref="PtxLossOptions.LogitSoftCap"/> and <see cref="PtxLossOptions.LogitScale"/>: the loss and all else are of
-/// these. An ignored token gets 0 in every span and −1 in <see cref="ArgMax"/>: its logits are not read. The log-probability of the
-/// target is <see cref="TargetLogit"/> − <see cref="LogSumExp"/>, whatever the smoothing. Where the logits are a shard of the
-/// vocabulary (<see cref="PtxLossOptions.VocabularyStart"/>), each value is that of the shard.
+/// The logits are z, with <see cref="PtxLossOptions.LogitSoftCap"/> and <see cref="PtxLossOptions.LogitScale"/>: the loss and
+/// all else are of these. An ignored token gets 0 in every span and −1 in <see cref="ArgMax"/>: its logits are not read. The
+/// log-probability of the target is <see cref="TargetLogit"/> − <see cref="LogSumExp"/>, whatever the smoothing. Where the
+/// logits are a shard of the vocabulary (<see cref="PtxLossOptions.VocabularyStart"/>), each value is that of the shard.
 /// </remarks>
 [SuppressMessage("Design", "CA1051:Do not declare visible instance fields", Justification = "A plain bundle of spans to fill.")]
 [SuppressMessage("Performance", "CA1815:Override equals", Justification = "A ref struct cannot be compared as an object.")]
 public ref struct CrossEntropyOutputs
 {
     /// <summary>
-    /// The cross-entropy of each token in nats, <c>logsumexp(z) − z[y]</c>, with <see cref="PtxLossOptions.LabelSmoothing"/>. Without
-    /// smoothing its negative is the log-probability of the target. A shard has none.
+    /// The cross-entropy of each token in nats, <c>logsumexp(z) − z[y]</c>, with <see cref="PtxLossOptions.LabelSmoothing"/>.
+    /// Without smoothing its negative is the log-probability of the target. A shard has none.
     /// </summary>
     public Span<double> Loss;
 

@@ -8,8 +8,8 @@ namespace PtxLosses;
 /// The type of the hidden states: <see cref="float"/>, <see cref="Half"/> or <see cref="BFloat16"/>.
 /// </typeparam>
 /// <remarks>
-/// With <see cref="PtxLossOptions.AccumulateGradient"/> those of weight and bias are added to what their memory holds. That of the
-/// hidden states belongs to one call, and is written.
+/// With <see cref="PtxLossOptions.AccumulateGradient"/> those of weight and bias are added to what their memory holds. That of
+/// the hidden states belongs to one call, and is written.
 /// </remarks>
 [SuppressMessage("Design", "CA1051:Do not declare visible instance fields", Justification = "A plain bundle of memory to fill.")]
 [SuppressMessage("Performance", "CA1815:Override equals", Justification = "A ref struct cannot be compared as an object.")]
@@ -20,8 +20,8 @@ public ref struct HiddenGradients<TElement>
     public TensorSpan<TElement> Hidden;
 
     /// <summary>
-    /// Receives <c>∂L/∂weight</c>, <c>[vocabulary, d]</c>, in <see cref="float"/> whatever the weight is; left empty where the head is
-    /// frozen.
+    /// Receives <c>∂L/∂weight</c>, <c>[vocabulary, d]</c>, in <see cref="float"/> whatever the weight is; left empty where the
+    /// head is frozen.
     /// </summary>
     public TensorSpan<float> Weight;
 

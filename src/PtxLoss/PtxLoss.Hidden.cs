@@ -35,14 +35,14 @@ public static partial class PtxLoss
     /// </returns>
     /// <remarks>
     /// Sums are in <see cref="float"/>, whatever the type of the elements. Tokens are worked on in parts, as many at a time as
-    /// <see cref="PtxLossOptions.MaxScratchBytes"/> has room for. Results are bit-identical for any number of threads; another room
-    /// may change their last bits. Source of the idea: Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models", 2024,
-    /// and Liger-Kernel's <c>fused_linear_cross_entropy</c>.
+    /// <see cref="PtxLossOptions.MaxScratchBytes"/> has room for. Results are bit-identical for any number of threads; another
+    /// room may change their last bits. Source of the idea: Wijmans et al., "Cut Your Losses in Large-Vocabulary Language
+    /// Models", 2024, and Liger-Kernel's <c>fused_linear_cross_entropy</c>.
     /// </remarks>
     /// <exception cref="ArgumentException">
-    /// Shapes or lengths disagree, the vocabulary or a last dimension is empty, a last dimension is not of stride 1, a target or a
-    /// weight is out of range, γ is not finite, the type is not supported, or an option is out of range or has no meaning here:
-    /// <see cref="PtxLossOptions.ShiftTargets"/>, <see cref="PtxLossOptions.VocabularyStart"/>, or
+    /// Shapes or lengths disagree, the vocabulary or a last dimension is empty, a last dimension is not of stride 1, a target
+    /// or a weight is out of range, γ is not finite, the type is not supported, or an option is out of range or has no meaning
+    /// here: <see cref="PtxLossOptions.ShiftTargets"/>, <see cref="PtxLossOptions.VocabularyStart"/>, or
     /// <see cref="PtxLossOptions.MaxScratchBytes"/> with no room for one token.
     /// </exception>
     /// <exception cref="OutOfMemoryException">
@@ -63,7 +63,9 @@ public static partial class PtxLoss
         => HiddenCall.Run<LossCall<TTarget>, TElement, TTarget>(
             new(rlLoss, ptxCoefficient, tokenWeights), in hidden, in weight, targets, gradients: default, options, bias);
 
-    /// <inheritdoc cref="ComputeFromHidden{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, PtxLossOptions, ReadOnlySpan{TElement}, ReadOnlySpan{float})"/>
+    /// <inheritdoc cref="ComputeFromHidden{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement},
+    /// in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, PtxLossOptions, ReadOnlySpan{TElement},
+    /// ReadOnlySpan{float})"/>
     public static PtxLossResult ComputeFromHidden<TElement, TTarget>(
         double rlLoss,
         Tensor<TElement> hidden,
@@ -80,10 +82,12 @@ public static partial class PtxLoss
 
 #pragma warning disable CS1573 // the other parameters are inherited
     /// <summary>
-    /// Computes the loss of soft targets from the hidden states that the last layer of a model gets, <c>logits = hidden · weightᵀ +
-    /// bias</c>, without the memory that all logits would take.
+    /// Computes the loss of soft targets from the hidden states that the last layer of a model gets,
+    /// <c>logits = hidden · weightᵀ + bias</c>, without the memory that all logits would take.
     /// </summary>
-    /// <inheritdoc cref="ComputeFromHidden{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, PtxLossOptions, ReadOnlySpan{TElement}, ReadOnlySpan{float})"/>
+    /// <inheritdoc cref="ComputeFromHidden{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement},
+    /// in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, PtxLossOptions, ReadOnlySpan{TElement},
+    /// ReadOnlySpan{float})"/>
     /// <param name="targets">A distribution for each token: ids in <c>[0, vocabulary)</c>, or ignored.</param>
     [OverloadResolutionPriority(1)] // where new(…) could be either
     public static PtxLossResult ComputeFromHidden<TElement, TTarget>(
@@ -101,7 +105,9 @@ public static partial class PtxLoss
             new(rlLoss, ptxCoefficient, tokenWeights), in hidden, in weight, targets, gradients: default, options, bias);
 #pragma warning restore CS1573
 
-    /// <inheritdoc cref="ComputeFromHidden{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, SoftTargets{TTarget}, double, PtxLossOptions, ReadOnlySpan{TElement}, ReadOnlySpan{float})"/>
+    /// <inheritdoc cref="ComputeFromHidden{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement},
+    /// in ReadOnlyTensorSpan{TElement}, SoftTargets{TTarget}, double, PtxLossOptions, ReadOnlySpan{TElement},
+    /// ReadOnlySpan{float})"/>
     public static PtxLossResult ComputeFromHidden<TElement, TTarget>(
         double rlLoss,
         Tensor<TElement> hidden,
@@ -167,7 +173,9 @@ public static partial class PtxLoss
         => HiddenCall.Run<LossCall<TTarget>, TElement, TTarget>(
             new(rlLoss, ptxCoefficient, tokenWeights), in hidden, in weight, targets, gradients, options, bias);
 
-    /// <inheritdoc cref="ComputeFromHiddenWithGradient{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, HiddenGradients{TElement}, PtxLossOptions, ReadOnlySpan{TElement}, ReadOnlySpan{float})"/>
+    /// <inheritdoc cref="ComputeFromHiddenWithGradient{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement},
+    /// in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, HiddenGradients{TElement}, PtxLossOptions,
+    /// ReadOnlySpan{TElement}, ReadOnlySpan{float})"/>
     public static PtxLossResult ComputeFromHiddenWithGradient<TElement, TTarget>(
         double rlLoss,
         Tensor<TElement> hidden,
@@ -181,14 +189,25 @@ public static partial class PtxLoss
         where TElement : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
         => ComputeFromHiddenWithGradient(
-            rlLoss, TensorForms.Span(hidden), TensorForms.Span(weight), targets, ptxCoefficient, gradients, options, bias, tokenWeights);
+            rlLoss,
+            TensorForms.Span(hidden),
+            TensorForms.Span(weight),
+            targets,
+            ptxCoefficient,
+            gradients,
+            options,
+            bias,
+            tokenWeights);
 
 #pragma warning disable CS1573 // the other parameters are inherited
     /// <summary>
-    /// Computes the loss of soft targets from the hidden states that the last layer of a model gets, <c>logits = hidden · weightᵀ +
-    /// bias</c>, and the gradients of the total, without the memory that all logits or their gradient would take.
+    /// Computes the loss of soft targets from the hidden states that the last layer of a model gets,
+    /// <c>logits = hidden · weightᵀ + bias</c>, and the gradients of the total, without the memory that all logits or their
+    /// gradient would take.
     /// </summary>
-    /// <inheritdoc cref="ComputeFromHiddenWithGradient{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, HiddenGradients{TElement}, PtxLossOptions, ReadOnlySpan{TElement}, ReadOnlySpan{float})"/>
+    /// <inheritdoc cref="ComputeFromHiddenWithGradient{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement},
+    /// in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, HiddenGradients{TElement}, PtxLossOptions,
+    /// ReadOnlySpan{TElement}, ReadOnlySpan{float})"/>
     /// <param name="targets">A distribution for each token: ids in <c>[0, vocabulary)</c>, or ignored.</param>
     [OverloadResolutionPriority(1)] // where new(…) could be either
     public static PtxLossResult ComputeFromHiddenWithGradient<TElement, TTarget>(
@@ -207,7 +226,9 @@ public static partial class PtxLoss
             new(rlLoss, ptxCoefficient, tokenWeights), in hidden, in weight, targets, gradients, options, bias);
 #pragma warning restore CS1573
 
-    /// <inheritdoc cref="ComputeFromHiddenWithGradient{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, SoftTargets{TTarget}, double, HiddenGradients{TElement}, PtxLossOptions, ReadOnlySpan{TElement}, ReadOnlySpan{float})"/>
+    /// <inheritdoc cref="ComputeFromHiddenWithGradient{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement},
+    /// in ReadOnlyTensorSpan{TElement}, SoftTargets{TTarget}, double, HiddenGradients{TElement}, PtxLossOptions,
+    /// ReadOnlySpan{TElement}, ReadOnlySpan{float})"/>
     public static PtxLossResult ComputeFromHiddenWithGradient<TElement, TTarget>(
         double rlLoss,
         Tensor<TElement> hidden,
@@ -221,5 +242,13 @@ public static partial class PtxLoss
         where TElement : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
         => ComputeFromHiddenWithGradient(
-            rlLoss, TensorForms.Span(hidden), TensorForms.Span(weight), targets, ptxCoefficient, gradients, options, bias, tokenWeights);
+            rlLoss,
+            TensorForms.Span(hidden),
+            TensorForms.Span(weight),
+            targets,
+            ptxCoefficient,
+            gradients,
+            options,
+            bias,
+            tokenWeights);
 }

@@ -49,7 +49,8 @@ public static partial class PtxLoss
         where TTarget : unmanaged, IBinaryInteger<TTarget>
         => TensorCall.Run(new LossCall<TTarget>(rlLoss, ptxCoefficient, tokenWeights), in logits, in targets, options);
 
-    /// <inheritdoc cref="Compute{TLogit, TTarget}(double, in ReadOnlyTensorSpan{TLogit}, in ReadOnlyTensorSpan{TTarget}, double, PtxLossOptions, ReadOnlySpan{float})"/>
+    /// <inheritdoc cref="Compute{TLogit, TTarget}(double, in ReadOnlyTensorSpan{TLogit}, in ReadOnlyTensorSpan{TTarget}, double,
+    /// PtxLossOptions, ReadOnlySpan{float})"/>
     public static PtxLossResult Compute<TLogit, TTarget>(
         double rlLoss,
         Tensor<TLogit> logits,
@@ -118,7 +119,8 @@ public static partial class PtxLoss
             wantsGradient: true,
             in logitsGradient);
 
-    /// <inheritdoc cref="ComputeWithGradient{TLogit, TTarget}(double, in ReadOnlyTensorSpan{TLogit}, in ReadOnlyTensorSpan{TTarget}, double, in TensorSpan{TLogit}, PtxLossOptions, ReadOnlySpan{float})"/>
+    /// <inheritdoc cref="ComputeWithGradient{TLogit, TTarget}(double, in ReadOnlyTensorSpan{TLogit},
+    /// in ReadOnlyTensorSpan{TTarget}, double, in TensorSpan{TLogit}, PtxLossOptions, ReadOnlySpan{float})"/>
     public static PtxLossResult ComputeWithGradient<TLogit, TTarget>(
         double rlLoss,
         Tensor<TLogit> logits,
@@ -129,7 +131,14 @@ public static partial class PtxLoss
         ReadOnlySpan<float> tokenWeights = default)
         where TLogit : unmanaged
         where TTarget : unmanaged, IBinaryInteger<TTarget>
-        => ComputeWithGradient(rlLoss, TensorForms.Span(logits), TensorForms.Span(targets), ptxCoefficient, TensorForms.WritableSpan(logitsGradient), options, tokenWeights);
+        => ComputeWithGradient(
+            rlLoss,
+            TensorForms.Span(logits),
+            TensorForms.Span(targets),
+            ptxCoefficient,
+            TensorForms.WritableSpan(logitsGradient),
+            options,
+            tokenWeights);
 
     /// <inheritdoc cref="Denominator{TTarget}(ReadOnlySpan{TTarget}, PtxLossOptions, ReadOnlySpan{float})"/>
     /// <param name="targets">

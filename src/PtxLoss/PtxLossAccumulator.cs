@@ -43,8 +43,8 @@ public sealed class PtxLossAccumulator
     public double CorrectSum => _totals.Sums.Correct;
 
     /// <summary>
-    /// Σ w · H in nats over the tokens that count, with H the entropy, as far as <see cref="PtxLossOptions.Statistics"/> asked for
-    /// it.
+    /// Σ w · H in nats over the tokens that count, with H the entropy, as far as <see cref="PtxLossOptions.Statistics"/> asked
+    /// for it.
     /// </summary>
     public double EntropySum => _totals.Sums.Entropy;
 
@@ -68,14 +68,15 @@ public sealed class PtxLossAccumulator
     /// <param name="zLossSum">Σ w · lse²: <see cref="ZLossSum"/>; not negative, and 0 without a z-loss.</param>
     /// <param name="tokenCount">How many tokens they are, for <see cref="PtxLossResult.TokenCount"/>; at least 0.</param>
     /// <param name="correctSum">
-    /// Σ w over those whose largest logit is that of the target: <see cref="CorrectSum"/>; from 0 to <paramref name="weightSum"/>.
+    /// Σ w over those whose largest logit is that of the target: <see cref="CorrectSum"/>; from 0 to
+    /// <paramref name="weightSum"/>.
     /// </param>
     /// <param name="entropySum">Σ w · H: <see cref="EntropySum"/>; at least 0.</param>
     /// <param name="options">
     /// The options of all that was added up, of which <see cref="PtxLossOptions.ZLossCoefficient"/>,
     /// <see cref="PtxLossOptions.Reduction"/> and <see cref="PtxLossOptions.Denominator"/> apply; <see langword="null"/> for
-    /// <see cref="PtxLossOptions.Default"/>. A statistic is known of these tokens if <see cref="PtxLossOptions.Statistics"/> names
-    /// it or its sum is not 0.
+    /// <see cref="PtxLossOptions.Default"/>. A statistic is known of these tokens if <see cref="PtxLossOptions.Statistics"/>
+    /// names it or its sum is not 0.
     /// </param>
     /// <exception cref="ArgumentException">
     /// A number or an option is out of range, there is a loss but no weight, or the options disagree with those of what was added
@@ -179,7 +180,8 @@ public sealed class PtxLossAccumulator
         if (!EqualityComparer<T>.Default.Equals(before, added))
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"{option} is {Text(added)}, but {Text(before)} in what was added before; one loss cannot have both."),
+                FormattableString.Invariant(
+                    $"{option} is {Text(added)}, but {Text(before)} in what was added before; one loss cannot have both."),
                 name);
         }
 
@@ -190,7 +192,8 @@ public sealed class PtxLossAccumulator
     {
         if (!isInRange)
         {
-            throw new ArgumentOutOfRangeException(name, value, FormattableString.Invariant($"{name} is {value}, but must be {range}."));
+            throw new ArgumentOutOfRangeException(
+                name, value, FormattableString.Invariant($"{name} is {value}, but must be {range}."));
         }
     }
 }

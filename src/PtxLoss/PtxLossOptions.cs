@@ -91,9 +91,9 @@ public sealed record PtxLossOptions
 
     /// <summary>
     /// Whether the gradient is added to what its memory holds, as one step of several micro-batches needs it; rows that count
-    /// nowhere then stay as they are. Not possible in place, where that memory holds the logits. From hidden states the gradients of
-    /// weight and bias are added to; that of the hidden states belongs to one call and is always overwritten. Default
-    /// <see langword="false"/>: it is overwritten.
+    /// nowhere then stay as they are. Not possible in place, where that memory holds the logits. From hidden states the
+    /// gradients of weight and bias are added to; that of the hidden states belongs to one call and is always overwritten.
+    /// Default <see langword="false"/>: it is overwritten.
     /// </summary>
     /// <remarks>
     /// In 16 bits the sum is rounded at each call, and stops growing after hundreds of micro-batches (<see cref="BFloat16"/>) or
@@ -122,9 +122,9 @@ public sealed record PtxLossOptions
     public long? VocabularyStart { get; init; }
 
     /// <summary>
-    /// The most working memory that a call from hidden states takes beyond what it is given, in bytes; default 64 MB. Up to a half
-    /// holds the logits of some tokens at a time: more tokens make it faster. The rest is for threads, some 0.8 MB each, and limits
-    /// how many there are. It is no bound for other calls.
+    /// The most working memory that a call from hidden states takes beyond what it is given, in bytes; default 64 MB. Up to a
+    /// half holds the logits of some tokens at a time: more tokens make it faster. The rest is for threads, some 0.8 MB each,
+    /// and limits how many there are. It is no bound for other calls.
     /// </summary>
     /// <remarks>
     /// The least is what one token and one thread need: a row of logits and two of hidden states, and again as much or 0.8 MB.

@@ -5,7 +5,8 @@ namespace PtxLosses;
 /// <summary>A PPO-ptx loss and its parts. All losses are in nats, and none is a scaled value under a raw name.</summary>
 public readonly record struct PtxLossResult
 {
-    internal PtxLossResult(double rlLoss, double ptxCoefficient, LossTotals totals, Normalizer normalizer, double zLossCoefficient)
+    internal PtxLossResult(
+        double rlLoss, double ptxCoefficient, LossTotals totals, Normalizer normalizer, double zLossCoefficient)
     {
         RlLoss = rlLoss;
         PtxCoefficient = ptxCoefficient;

@@ -38,13 +38,15 @@ public readonly ref struct SoftTargets<TTarget>
         if (ids.Length % idsPerToken != 0)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"ids has length {ids.Length}, which is no multiple of idsPerToken, {idsPerToken}."), nameof(ids));
+                FormattableString.Invariant($"ids has length {ids.Length}, which is no multiple of idsPerToken, {idsPerToken}."),
+                nameof(ids));
         }
 
         if (probabilities.Length != ids.Length)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"probabilities has length {probabilities.Length}, but must have {ids.Length}, one per id."),
+                FormattableString.Invariant(
+                    $"probabilities has length {probabilities.Length}, but must have {ids.Length}, one per id."),
                 nameof(probabilities));
         }
 

@@ -2,7 +2,9 @@ using System.Reflection;
 
 namespace PtxLosses.PackageTests;
 
-/// <summary>The program in Consumer/, with the package from a feed and a cache of its own: built, and published trimmed.</summary>
+/// <summary>
+/// The program in Consumer/, with the package from a feed and a cache of its own: built, and published trimmed.
+/// </summary>
 internal sealed class Consumer
 {
     private readonly string _folder;

@@ -32,7 +32,10 @@ public partial class PackageDocumentationTests(Packed packed)
             + await File.ReadAllTextAsync(Path.Combine(Repository.Root, "src", "PtxLoss", "PublicAPI.Shipped.txt"));
 
         documented.Should().Contain(["PtxLosses.PtxLoss", "PtxLosses.PtxLossResult.Total", "PtxLosses.BFloat16.op_Explicit"]);
-        foreach (string method in new[] { "PtxLoss.Compute", "PtxLoss.ComputeWithGradient", "PtxLoss.Denominator", "CrossEntropy.Backward" })
+        foreach (string method in new[]
+        {
+            "PtxLoss.Compute", "PtxLoss.ComputeWithGradient", "PtxLoss.Denominator", "CrossEntropy.Backward",
+        })
         {
             documented.Count(name => name == $"PtxLosses.{method}").Should().Be(
                 api.Split($"static PtxLosses.{method}<").Length - 1, "each overload of {0} has its own", method);
@@ -40,7 +43,8 @@ public partial class PackageDocumentationTests(Packed packed)
     }
 
     private static IEnumerable<string> Ids(PackageFile package)
-        => XElement.Parse(package.Text("lib/net10.0/PtxLoss.xml")).Descendants("member").Select(member => member.Attribute("name")!.Value);
+        => XElement.Parse(package.Text("lib/net10.0/PtxLoss.xml")).Descendants("member").Select(
+            member => member.Attribute("name")!.Value);
 
     /// <summary>Without its kind, its arity, its parameters and what it is converted to.</summary>
     private static string NameOf(string id) => id[2..].Split('(', '~')[0].Split("``")[0];
@@ -49,7 +53,8 @@ public partial class PackageDocumentationTests(Packed packed)
     {
         using var file = new PEReader(new MemoryStream(package.Entries["lib/net10.0/PtxLoss.dll"]));
         MetadataReader reader = file.GetMetadataReader();
-        foreach (TypeDefinition type in reader.TypeDefinitions.Select(reader.GetTypeDefinition).Where(type => type.Attributes.HasFlag(TypeAttributes.Public)))
+        foreach (TypeDefinition type in reader.TypeDefinitions.Select(reader.GetTypeDefinition)
+            .Where(type => type.Attributes.HasFlag(TypeAttributes.Public)))
         {
             string name = $"{reader.GetString(type.Namespace)}.{reader.GetString(type.Name)}";
             yield return name;
@@ -72,7 +77,8 @@ public partial class PackageDocumentationTests(Packed packed)
             }
         }
 
-        static bool IsPublic(MethodDefinition method) => (method.Attributes & MethodAttributes.MemberAccessMask) == MethodAttributes.Public;
+        static bool IsPublic(MethodDefinition method)
+            => (method.Attributes & MethodAttributes.MemberAccessMask) == MethodAttributes.Public;
     }
 
     /// <summary>Public types are flat.</summary>

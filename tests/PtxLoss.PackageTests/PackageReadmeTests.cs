@@ -15,7 +15,8 @@ public partial class PackageReadmeTests(Packed packed)
 
         links.Should().HaveCountGreaterThan(3).And.AllSatisfy(link => link.Should().StartWith("https://"));
         links.Where(link => link.StartsWith(files, StringComparison.Ordinal)).Should().NotBeEmpty().And.AllSatisfy(
-            link => Path.Exists(Path.Combine(Repository.Root, link[files.Length..].Split('#')[0])).Should().BeTrue("{0} leads there", link));
+            link => Path.Exists(
+                Path.Combine(Repository.Root, link[files.Length..].Split('#')[0])).Should().BeTrue("{0} leads there", link));
         readme.Should().NotContain("![");
     }
 

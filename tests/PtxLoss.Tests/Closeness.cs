@@ -25,7 +25,8 @@ internal static class Closeness
         => ShouldBeClose(
             TestData.ToDouble(actual),
             expected,
-            i => (1e-5 * Math.Abs(expected[i])) + (expected[i] * scale < 0 ? 3e-7 * Math.Abs(scale) : (1 + Math.Abs(scale)) * 1.2e-38));
+            i => (1e-5 * Math.Abs(expected[i]))
+                + (expected[i] * scale < 0 ? 3e-7 * Math.Abs(scale) : (1 + Math.Abs(scale)) * 1.2e-38));
 
     public static void ShouldBeTheGradient(this double[] actual, double[] expected)
         => ShouldBeClose(actual, expected, i => 1e-12 * Math.Max(1e-3, Math.Abs(expected[i])));
@@ -36,7 +37,8 @@ internal static class Closeness
             .Should().BeTrue("results must not differ in a bit");
 
     public static void ShouldBeIdentical(this double actual, double expected)
-        => BitConverter.DoubleToInt64Bits(actual).Should().Be(BitConverter.DoubleToInt64Bits(expected), "results must not differ in a bit");
+        => BitConverter.DoubleToInt64Bits(actual).Should().Be(
+            BitConverter.DoubleToInt64Bits(expected), "results must not differ in a bit");
 
     public static void ShouldBeClose(double[] actual, double[] expected, Func<int, double> tolerance)
     {

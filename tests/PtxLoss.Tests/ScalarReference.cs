@@ -176,7 +176,8 @@ internal sealed class ScalarReference : IReference
         double cap = options.LogitSoftCap, smoothing = options.LabelSmoothing;
 
         // tanh would make −inf, which is not in the vocabulary, a logit of −c, and +inf, which has no softmax, one of c.
-        double[] row = [.. logits.Select(x => options.LogitScale * (cap == 0 || double.IsInfinity(x) ? x : cap * Math.Tanh(x / cap)))];
+        double[] row = [.. logits.Select(
+            x => options.LogitScale * (cap == 0 || double.IsInfinity(x) ? x : cap * Math.Tanh(x / cap)))];
         double[] inVocabulary = [.. row.Where(x => !double.IsNegativeInfinity(x))];
 
         int argMax = 0;
@@ -200,7 +201,8 @@ internal sealed class ScalarReference : IReference
         double loss = shares.Sum(share => share.Probability == 0 ? 0 : share.Probability * (logSumExp - row[share.Id]));
         if (smoothing > 0)
         {
-            double mean = inVocabulary.Sum(x => x / 4294967296) / inVocabulary.Length * 4294967296; // a sum of the largest doubles is infinite
+            // A sum of the largest doubles is infinite.
+            double mean = inVocabulary.Sum(x => x / 4294967296) / inVocabulary.Length * 4294967296;
             loss = ((1 - smoothing) * loss) + (smoothing * (logSumExp - mean));
         }
 

@@ -23,7 +23,8 @@ internal static class TestData
     {
         double[] special = [double.PositiveInfinity, double.NegativeInfinity, double.NaN];
         var random = new Random(seed);
-        return [.. Logits(count, seed, spread: 0.1).Select(x => ElementConvert.FromDouble<TLogit>(random.Next(100) == 0 ? special[random.Next(3)] : x))];
+        return [.. Logits(count, seed, spread: 0.1).Select(
+            x => ElementConvert.FromDouble<TLogit>(random.Next(100) == 0 ? special[random.Next(3)] : x))];
     }
 
     public static int[] Targets(int tokens, int vocabularySize, int seed)

@@ -5,14 +5,16 @@ using PtxLosses.Tests;
 namespace PtxLosses.Torch.Tests;
 
 /// <summary>
-/// The core, as the scalar reference judges it, judged by libtorch: every entry that takes logits or hidden states, with any options
-/// together, on any types and any strides.
+/// The core, as the scalar reference judges it, judged by libtorch: every entry that takes logits or hidden states, with any
+/// options together, on any types and any strides.
 /// </summary>
 public class CoreTests : TorchTest
 {
     private static readonly TorchReferee _torch = new();
 
-    /// <summary>Numbers as models have them: beyond those, a composition of torch's operators has not the digits to judge by.</summary>
+    /// <summary>
+    /// Numbers as models have them: beyond those, a composition of torch's operators has not the digits to judge by.
+    /// </summary>
     [TorchFact]
     public void Every_call_over_logits_is_as_libtorch_says()
         => Check.One(Drawn.Times(250), Prop.ForAll(

@@ -45,7 +45,8 @@ public class CrossEntropyTests : TorchTest
 
     [TorchTheory]
     [MemberData(nameof(Shapes))]
-    public void Losses_and_gradients_are_those_of_torch(torch.ScalarType type, long[] shape, torch.ScalarType targetType, bool byOperators)
+    public void Losses_and_gradients_are_those_of_torch(
+        torch.ScalarType type, long[] shape, torch.ScalarType targetType, bool byOperators)
     {
         Route.IsForcedToOperators = byOperators;
         Tensor logits = Normal(type, [.. shape, Vocabulary]).requires_grad_(), judged = Judged(logits);
@@ -76,7 +77,8 @@ public class CrossEntropyTests : TorchTest
             if (hasMasks)
             {
                 Tensor predicted = (options.ShiftTargets ? targets.roll(-1, 1) : targets).clamp(0).unsqueeze(-1);
-                Tensor isMasked = (Normal(torch.float32, 3, 5, Vocabulary) > 0.5).scatter(-1, predicted, torch.zeros(3, 5, 1, torch.@bool));
+                Tensor isMasked = (Normal(torch.float32, 3, 5, Vocabulary) > 0.5).scatter(
+                    -1, predicted, torch.zeros(3, 5, 1, torch.@bool));
                 values = values.masked_fill(isMasked, double.NegativeInfinity);
             }
 
@@ -105,7 +107,11 @@ public class CrossEntropyTests : TorchTest
             }
 
             CheckClose(
-                ptx.cross_entropy(logits.detach(), targets, out PtxLossResult again, options, weights), loss, 0, 0, "no gradient is wanted");
+                ptx.cross_entropy(logits.detach(), targets, out PtxLossResult again, options, weights),
+                loss,
+                0,
+                0,
+                "no gradient is wanted");
             again.Should().Be(result);
         }
     }
@@ -115,7 +121,8 @@ public class CrossEntropyTests : TorchTest
     public void Parts_of_the_tokens_are_as_all_at_once(bool byOperators)
     {
         Route.IsForcedToOperators = byOperators;
-        Tensor logits = Normal(torch.float32, 3, 7, Vocabulary).requires_grad_(), judged = Judged(logits), targets = Ids(Vocabulary, 3, 7);
+        Tensor logits = Normal(torch.float32, 3, 7, Vocabulary).requires_grad_(), judged = Judged(logits);
+        Tensor targets = Ids(Vocabulary, 3, 7);
         var options = new PtxLossOptions { MaxScratchBytes = 1, ZLossCoefficient = 0.1 };
 
         ptx.cross_entropy(logits, targets, options).backward();
@@ -168,7 +175,8 @@ public class CrossEntropyTests : TorchTest
     public void Without_tokens_that_count_the_loss_and_its_gradient_are_0(bool byOperators)
     {
         Route.IsForcedToOperators = byOperators;
-        Tensor ignored = Normal(torch.float32, 4, Vocabulary).requires_grad_(), none = torch.zeros(2, 0, Vocabulary).requires_grad_();
+        Tensor ignored = Normal(torch.float32, 4, Vocabulary).requires_grad_();
+        Tensor none = torch.zeros(2, 0, Vocabulary).requires_grad_();
 
         ptx.cross_entropy(ignored, torch.full([4], -100L)).backward();
         ptx.cross_entropy(none, torch.zeros([2, 0], torch.int64)).backward();
@@ -207,7 +215,14 @@ public class CrossEntropyTests : TorchTest
     public void Both_ways_are_one()
     {
         Tensor logits = Normal(torch.float32, 4, 6, Vocabulary), targets = Ids(Vocabulary, 4, 6);
-        var options = new PtxLossOptions { LogitSoftCap = 3, LogitScale = 0.7, LabelSmoothing = 0.1, ZLossCoefficient = 0.01, ShiftTargets = true };
+        var options = new PtxLossOptions
+        {
+            LogitSoftCap = 3,
+            LogitScale = 0.7,
+            LabelSmoothing = 0.1,
+            ZLossCoefficient = 0.01,
+            ShiftTargets = true,
+        };
         Tensor core = logits.clone().requires_grad_(), operators = logits.clone().requires_grad_();
 
         ptx.cross_entropy(core, targets, out PtxLossResult ofCore, options).backward();
@@ -228,7 +243,8 @@ public class CrossEntropyTests : TorchTest
         var options = new PtxLossOptions { TargetWeighting = TargetWeighting.ProbabilityVariance, ZLossCoefficient = 0.1 };
         foreach (torch.ScalarType type in new[] { torch.float32, torch.float64, torch.float16 })
         {
-            Tensor logits = torch.tensor(TestData.AlmostSure).to_type(type).unsqueeze(0).requires_grad_(), judged = Judged(logits);
+            Tensor logits = torch.tensor(TestData.AlmostSure).to_type(type).unsqueeze(0).requires_grad_();
+            Tensor judged = Judged(logits);
             Tensor targets = torch.zeros([1], torch.int64);
 
             Tensor loss = ptx.cross_entropy(logits, targets, out PtxLossResult result, options);

@@ -57,7 +57,8 @@ public class GraphTests : TorchTest
     [TorchFact]
     public void A_weight_of_many_losses_is_the_sum_of_their_gradients()
     {
-        Tensor logits = Normal(torch.float32, 4, Vocabulary).requires_grad_(), targets = Ids(Vocabulary, 4), judged = Judged(logits);
+        Tensor logits = Normal(torch.float32, 4, Vocabulary).requires_grad_(), targets = Ids(Vocabulary, 4);
+        Tensor judged = Judged(logits);
 
         ptx.cross_entropy(logits, targets).backward();
         (ptx.cross_entropy(logits, targets) + (2 * ptx.cross_entropy(logits, targets))).backward();
@@ -69,7 +70,8 @@ public class GraphTests : TorchTest
     [TorchFact]
     public void Gradients_can_be_asked_for_and_outlive_the_loss()
     {
-        Tensor leaf = Normal(torch.float32, 4, Vocabulary).requires_grad_(), logits = leaf * 2, targets = Ids(Vocabulary, 4), judged = Judged(logits);
+        Tensor leaf = Normal(torch.float32, 4, Vocabulary).requires_grad_(), logits = leaf * 2, targets = Ids(Vocabulary, 4);
+        Tensor judged = Judged(logits);
         Tensor loss = ptx.cross_entropy(logits, targets);
 
         Tensor asked = torch.autograd.grad([loss], [logits])[0];
@@ -90,7 +92,8 @@ public class GraphTests : TorchTest
 
         Tensor released = ptx.cross_entropy(leaf * 1, targets, inplace: inplace);
         released.backward();
-        released.Invoking(x => x.backward()).Should().Throw<Exception>().WithMessage("*backward through the graph a second time*");
+        released.Invoking(x => x.backward()).Should().Throw<Exception>().WithMessage(
+            "*backward through the graph a second time*");
 
         Tensor retained = ptx.cross_entropy(leaf * 1, targets, inplace: inplace);
         retained.backward(retain_graph: true);

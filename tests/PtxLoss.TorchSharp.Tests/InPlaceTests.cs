@@ -81,7 +81,8 @@ public class InPlaceTests : TorchTest
     [TorchFact]
     public void Views_of_a_layers_output_get_their_part()
     {
-        Tensor hidden = Normal(torch.float32, 2, 4, 7).requires_grad_(), judged = Judged(hidden), weight = Normal(torch.float32, Vocabulary, 7);
+        Tensor hidden = Normal(torch.float32, 2, 4, 7).requires_grad_(), judged = Judged(hidden);
+        Tensor weight = Normal(torch.float32, Vocabulary, 7);
         Tensor targets = Ids(Vocabulary, 2, 3);
 
         Tensor logits = F.linear(hidden, weight, torch.zeros(Vocabulary));
@@ -103,7 +104,8 @@ public class InPlaceTests : TorchTest
     [TorchFact]
     public void A_layer_that_needs_the_values_fails_with_torchs_message()
     {
-        Tensor hidden = Normal(torch.float32, 4, 7).requires_grad_(), weight = Normal(torch.float32, Vocabulary, 7), targets = Ids(Vocabulary, 4);
+        Tensor hidden = Normal(torch.float32, 4, 7).requires_grad_(), weight = Normal(torch.float32, Vocabulary, 7);
+        Tensor targets = Ids(Vocabulary, 4);
         Tensor logits = F.linear(hidden, weight).tanh();
 
         Tensor loss = ptx.cross_entropy(logits, targets, inplace: true);
@@ -127,7 +129,8 @@ public class InPlaceTests : TorchTest
     [TorchFact]
     public void Leaves_expanded_tensors_and_other_strides_are_refused_and_stay_as_they_are()
     {
-        Tensor leaf = Normal(torch.float32, 4, Vocabulary).requires_grad_(), targets = Ids(Vocabulary, 4), before = leaf.detach().clone();
+        Tensor leaf = Normal(torch.float32, 4, Vocabulary).requires_grad_(), targets = Ids(Vocabulary, 4);
+        Tensor before = leaf.detach().clone();
 
         Refused(leaf, "*inplace is true, but logits is a leaf*");
         Refused((leaf.narrow(0, 0, 1) * 1).expand(4, Vocabulary), "*inplace is true, but logits of shape * is expanded*");
@@ -142,9 +145,11 @@ public class InPlaceTests : TorchTest
     [TorchFact]
     public void Bad_input_leaves_the_logits_and_their_graph_alone()
     {
-        Tensor leaf = Normal(torch.float32, 4, Vocabulary).requires_grad_(), logits = leaf.tanh(), before = logits.detach().clone();
+        Tensor leaf = Normal(torch.float32, 4, Vocabulary).requires_grad_(), logits = leaf.tanh();
+        Tensor before = logits.detach().clone();
 
-        FluentActions.Invoking(() => ptx.cross_entropy(logits, torch.full([4], 99L), inplace: true)).Should().Throw<ArgumentException>();
+        FluentActions.Invoking(
+            () => ptx.cross_entropy(logits, torch.full([4], 99L), inplace: true)).Should().Throw<ArgumentException>();
 
         CheckClose(logits, before, 0, 0);
         logits.sum().backward();

@@ -3,12 +3,12 @@ using F = TorchSharp.torch.nn.functional;
 namespace PtxLosses.Torch.Tests;
 
 /// <summary>
-/// The definition of a loss by torch, to be given float64: by torch's own functions wherever there is one. What torch does not know,
-/// as a z-loss, is composed of its differentiable operators.
+/// The definition of a loss by torch, to be given float64: by torch's own functions wherever there is one. What torch does not
+/// know, as a z-loss, is composed of its differentiable operators.
 /// </summary>
 /// <remarks>
-/// Numbers are tensors without a shape: the garbage collector may free a <see cref="Scalar"/> while torch still reads it, but not what
-/// a dispose scope holds.
+/// Numbers are tensors without a shape: the garbage collector may free a <see cref="Scalar"/> while torch still reads it, but
+/// not what a dispose scope holds.
 /// </remarks>
 internal static class Judge
 {
@@ -80,7 +80,8 @@ internal static class Judge
             Tensor visible = row.masked_select(isVisible);
             return isVisible[target].item<bool>()
                 ? F.cross_entropy(visible, isVisible.narrow(0, 0, target).sum(), label_smoothing: smoothing)
-                : (Number(1 - smoothing) * F.cross_entropy(row, y[i])) + (Number(smoothing) * (row.logsumexp(0) - visible.mean()));
+                : (Number(1 - smoothing) * F.cross_entropy(row, y[i]))
+                + (Number(smoothing) * (row.logsumexp(0) - visible.mean()));
         }
     }
 
@@ -121,7 +122,8 @@ internal static class Judge
         return weighting switch
         {
             TargetWeighting.Probability => ofTarget,
-            TargetWeighting.ProbabilityVariance => ofTarget * p.scatter(-1, places, torch.zeros_like(places, torch.float64)).sum(-1),
+            TargetWeighting.ProbabilityVariance => ofTarget * p.scatter(
+                -1, places, torch.zeros_like(places, torch.float64)).sum(-1),
             _ => torch.ones_like(ofTarget),
         };
     }
@@ -143,7 +145,8 @@ internal static class Judge
         if (options.ShiftTargets)
         {
             long length = targets.size(-1) - 1;
-            (logits, targets, weights) = (logits.narrow(-2, 0, length), targets.narrow(-1, 1, length), weights.narrow(-1, 1, length));
+            (logits, targets, weights) =
+                (logits.narrow(-2, 0, length), targets.narrow(-1, 1, length), weights.narrow(-1, 1, length));
         }
 
         Tensor y = targets.reshape(-1).to_type(torch.int64), w = weights.reshape(-1);

@@ -11,7 +11,9 @@ internal static class Libtorch
     /// Why tests are skipped, if they are; where PTXLOSS_REQUIRE_TORCH is 1, as in CI, they are not, and fail.
     /// </summary>
     public static string? ReasonToSkip
-        => _failure is null || Environment.GetEnvironmentVariable("PTXLOSS_REQUIRE_TORCH") == "1" ? null : $"libtorch cannot be loaded: {_failure}";
+        => _failure is null || Environment.GetEnvironmentVariable("PTXLOSS_REQUIRE_TORCH") == "1"
+            ? null
+            : $"libtorch cannot be loaded: {_failure}";
 
     [ModuleInitializer]
     public static void Load()

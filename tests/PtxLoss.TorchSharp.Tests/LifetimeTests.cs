@@ -5,7 +5,9 @@ public sealed class LifetimeTests : IDisposable
 {
     private const int Steps = 1000, Tokens = 64, Vocabulary = 4160, HiddenTokens = 4, Size = 64;
 
-    /// <summary>Of logits and of their gradient, and of the weight and of its: those of all steps would be more than 1 GB.</summary>
+    /// <summary>
+    /// Of logits and of their gradient, and of the weight and of its: those of all steps would be more than 1 GB.
+    /// </summary>
     private const int Bytes = Tokens * Vocabulary * 4;
 
     private readonly Tensor _hidden = torch.randn(HiddenTokens, Size).DetachFromDisposeScope().requires_grad_();
@@ -88,7 +90,8 @@ public sealed class LifetimeTests : IDisposable
     {
         if (life == "failing")
         {
-            FluentActions.Invoking(() => ptx.cross_entropy(_logits, _targets, new() { LabelSmoothing = 2 })).Should().Throw<ArgumentException>();
+            FluentActions.Invoking(
+                () => ptx.cross_entropy(_logits, _targets, new() { LabelSmoothing = 2 })).Should().Throw<ArgumentException>();
             return [];
         }
 
@@ -149,7 +152,8 @@ public sealed class LifetimeTests : IDisposable
             step();
         }
 
-        // Before the garbage collector could help: whatever a step made is disposed. Nodes have a handle for each of their results.
+        // Before the garbage collector could help: whatever a step made is disposed. Nodes have a handle for each of their
+        // results.
         int results = kept.Count - before, releases = results == 0 ? 0 : Steps;
         (Tensor.TotalCount - handles).Should().BeLessThan((2 * results) + releases + 10);
         (ProcessMemory.Resident() - bytes).Should().BeLessThan(100L * Bytes, "the gradients of all steps are ten times as much");

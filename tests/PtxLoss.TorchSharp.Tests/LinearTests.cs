@@ -37,7 +37,8 @@ public class LinearTests : TorchTest
     {
         Route.IsForcedToOperators = byOperators;
         (PtxLossOptions options, bool hasWeights, _) = OptionCases.Of(name);
-        Tensor hidden = Normal(type, 3, 4, Size).requires_grad_(), weight = (Normal(type, Vocabulary, Size) / 2).detach().requires_grad_();
+        Tensor hidden = Normal(type, 3, 4, Size).requires_grad_();
+        Tensor weight = (Normal(type, Vocabulary, Size) / 2).detach().requires_grad_();
         Tensor bias = Normal(type, Vocabulary).requires_grad_(), targets = Ids(Vocabulary, 3, 4);
         Tensor h = Judged(hidden), w = Judged(weight), b = Judged(bias);
         Tensor? weights = hasWeights ? Normal(torch.float32, 3, 4).abs() : null;
@@ -50,7 +51,9 @@ public class LinearTests : TorchTest
         double of = type == torch.float64 ? 1e-10 : type == torch.float32 ? 2e-5 : type == torch.float16 ? 4e-3 : 3e-2;
         CheckClose(loss, expected, of, of, name);
         loss.dtype.Should().Be(type == torch.float64 ? torch.float64 : torch.float32);
-        result.Total.Should().BeApproximately(loss.detach().to_type(torch.float64).item<double>(), 1e-5 * Math.Max(1, loss.detach().to_type(torch.float64).item<double>()));
+        result.Total.Should().BeApproximately(
+            loss.detach().to_type(torch.float64).item<double>(),
+            1e-5 * Math.Max(1, loss.detach().to_type(torch.float64).item<double>()));
         CheckClose(hidden.grad, h.grad, of, of, name);
         CheckClose(weight.grad, w.grad, of, of, name);
         CheckClose(bias.grad, b.grad, of, of, name);
@@ -76,7 +79,8 @@ public class LinearTests : TorchTest
             if (wanted != 0)
             {
                 (loss + logProbabilities.sum()).backward();
-                Tensor h = hidden.detach().clone().requires_grad_(), w = weight.detach().clone().requires_grad_(), b = bias.detach().clone().requires_grad_();
+                Tensor h = hidden.detach().clone().requires_grad_(), w = weight.detach().clone().requires_grad_();
+                Tensor b = bias.detach().clone().requires_grad_();
                 (F.cross_entropy(F.linear(h, w, b), targets) * (0.5 - 5)).backward();
                 Check(hidden, h);
                 Check(weight, w);
@@ -102,7 +106,8 @@ public class LinearTests : TorchTest
     public void Any_strides_do(bool byOperators)
     {
         Route.IsForcedToOperators = byOperators;
-        Tensor hidden = Normal(torch.float32, Size, 4, 3).requires_grad_(), weight = Normal(torch.float32, Size, Vocabulary).requires_grad_();
+        Tensor hidden = Normal(torch.float32, Size, 4, 3).requires_grad_();
+        Tensor weight = Normal(torch.float32, Size, Vocabulary).requires_grad_();
         Tensor targets = Ids(Vocabulary, 3, 4), h = Judged(hidden), w = Judged(weight);
 
         ptx.linear_cross_entropy(hidden.permute(2, 1, 0), weight.t(), targets).backward();
@@ -117,7 +122,8 @@ public class LinearTests : TorchTest
     public void Without_tokens_all_gradients_are_0(bool byOperators)
     {
         Route.IsForcedToOperators = byOperators;
-        Tensor hidden = torch.zeros(2, 0, Size).requires_grad_(), weight = Normal(torch.float32, Vocabulary, Size).requires_grad_();
+        Tensor hidden = torch.zeros(2, 0, Size).requires_grad_();
+        Tensor weight = Normal(torch.float32, Vocabulary, Size).requires_grad_();
         Tensor targets = torch.zeros([2, 0], torch.int64);
 
         Tensor total = ptx.linear_loss(torch.tensor(3f), hidden, weight, targets, 1, options: new() { ShiftTargets = true });
@@ -130,7 +136,8 @@ public class LinearTests : TorchTest
     [TorchFact]
     public void A_second_backward_pass_is_refused_by_torch()
     {
-        Tensor hidden = Normal(torch.float32, 5, Size).requires_grad_(), weight = Normal(torch.float32, Vocabulary, Size).requires_grad_();
+        Tensor hidden = Normal(torch.float32, 5, Size).requires_grad_();
+        Tensor weight = Normal(torch.float32, Vocabulary, Size).requires_grad_();
 
         Tensor loss = ptx.linear_cross_entropy(hidden, weight, Ids(Vocabulary, 5));
         loss.backward(retain_graph: true);

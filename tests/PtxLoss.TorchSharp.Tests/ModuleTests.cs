@@ -62,7 +62,8 @@ public class ModuleTests : TorchTest
 
         (module.ptx_coefficient, module.options, module.inplace).Should().Be((0.5, options, true));
         (linear.ptx_coefficient, linear.options).Should().Be((0.25, options));
-        FluentActions.Invoking(() => new PtxLossModule(double.NaN)).Should().Throw<ArgumentOutOfRangeException>().WithParameterName("ptx_coefficient");
+        FluentActions.Invoking(() => new PtxLossModule(double.NaN)).Should().Throw<ArgumentOutOfRangeException>()
+            .WithParameterName("ptx_coefficient");
     }
 
     private float[] Train(Way way)
@@ -73,7 +74,8 @@ public class ModuleTests : TorchTest
         using Linear head = torch.nn.Linear(Size, Vocabulary);
         using var loss = new PtxLossModule(0.8, inplace: way == Way.InPlace);
         using var layer = new LinearPtxLossModule(head, 0.8);
-        using var optimizer = torch.optim.AdamW([.. embedding.parameters(), .. norm.parameters(), .. head.parameters()], lr: 0.02);
+        using var optimizer = torch.optim.AdamW(
+            [.. embedding.parameters(), .. norm.parameters(), .. head.parameters()], lr: 0.02);
         using Tensor ids = torch.randint(0, Vocabulary, [4, 7]);
         var curve = new List<float>();
         for (int step = 0; step < Steps; step++)

@@ -1,9 +1,11 @@
+using OptionCase = (PtxLosses.PtxLossOptions Options, bool HasWeights, bool HasMasks);
+
 namespace PtxLosses.Torch.Tests;
 
 /// <summary>Options, alone and together.</summary>
 internal static class OptionCases
 {
-    private static readonly Dictionary<string, (PtxLossOptions Options, bool HasWeights, bool HasMasks)> _cases = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, OptionCase> _cases = new(StringComparer.Ordinal)
     {
         ["none"] = (new(), false, false),
         ["masks"] = (new() { Statistics = LossStatistics.Entropy | LossStatistics.Accuracy }, false, true),
@@ -40,5 +42,5 @@ internal static class OptionCases
 
     public static IEnumerable<string> Names => _cases.Keys;
 
-    public static (PtxLossOptions Options, bool HasWeights, bool HasMasks) Of(string name) => _cases[name];
+    public static OptionCase Of(string name) => _cases[name];
 }

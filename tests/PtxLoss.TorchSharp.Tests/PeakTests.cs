@@ -111,7 +111,9 @@ public class PeakTests : TorchTest
         }
     }
 
-    /// <summary>A layer below the output layer: its backward pass comes behind that of the output layer, and looks at the memory.</summary>
+    /// <summary>
+    /// A layer below the output layer: its backward pass comes behind that of the output layer, and looks at the memory.
+    /// </summary>
     private sealed class Probe : torch.autograd.SingleTensorFunction<Probe>
     {
         public static long Held { get; private set; }

@@ -31,7 +31,8 @@ public class TokenTests : TorchTest
     {
         Route.IsForcedToOperators = byOperators;
         PtxLossOptions options = OptionCases.Of(name).Options;
-        Tensor logits = (Normal(type, 2, 4, Vocabulary) * 2).requires_grad_(), judged = Judged(logits), ids = Ids(Vocabulary, 2, 4);
+        Tensor logits = (Normal(type, 2, 4, Vocabulary) * 2).requires_grad_(), judged = Judged(logits);
+        Tensor ids = Ids(Vocabulary, 2, 4);
         ids[0, 2] = torch.tensor(-100L);
         Tensor advantages = Normal(torch.float64, 2, 4), bonus = Normal(torch.float64, 2, 4);
 
@@ -54,7 +55,8 @@ public class TokenTests : TorchTest
     {
         Route.IsForcedToOperators = byOperators;
         PtxLossOptions options = OptionCases.Of(name).Options;
-        Tensor hidden = Normal(type, 2, 4, 8).requires_grad_(), weight = (Normal(type, Vocabulary, 8) / 2).detach().requires_grad_();
+        Tensor hidden = Normal(type, 2, 4, 8).requires_grad_();
+        Tensor weight = (Normal(type, Vocabulary, 8) / 2).detach().requires_grad_();
         Tensor bias = Normal(type, Vocabulary).requires_grad_(), ids = Ids(Vocabulary, 2, 4);
         Tensor h = Judged(hidden), w = Judged(weight), b = Judged(bias);
         Tensor advantages = Normal(torch.float64, 2, 4), bonus = Normal(torch.float64, 2, 4);
@@ -132,7 +134,8 @@ public class TokenTests : TorchTest
     [TorchFact]
     public void Ids_may_be_changed_in_between()
     {
-        Tensor logits = Normal(torch.float32, 4, Vocabulary).requires_grad_(), judged = Judged(logits), ids = Ids(Vocabulary, 4), before = ids.clone();
+        Tensor logits = Normal(torch.float32, 4, Vocabulary).requires_grad_(), judged = Judged(logits), ids = Ids(Vocabulary, 4);
+        Tensor before = ids.clone();
         Tensor sum = ptx.token_log_probs(logits, ids).log_probs.sum();
         ids.fill_(999);
 

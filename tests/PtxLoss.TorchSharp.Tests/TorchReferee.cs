@@ -39,8 +39,8 @@ internal sealed class TorchReferee : Referee
 
 /// <summary>
 /// What libtorch answers. Where it does something else than the contract says: a row that has no softmax has the gradient NaN
-/// everywhere; one with +inf the log-sum-exp NaN, as its loss is; ignored tokens have 0, and −1 for an id; what counts nothing is not
-/// read.
+/// everywhere; one with +inf the log-sum-exp NaN, as its loss is; ignored tokens have 0, and −1 for an id; what counts nothing
+/// is not read.
 /// </summary>
 internal sealed class TorchReference : IReference
 {
@@ -56,7 +56,8 @@ internal sealed class TorchReference : IReference
         _question = question;
         int places = Math.Max(1, question.IdsPerToken), tokens = question.Targets.Length / places;
         _logits = torch.tensor(question.Logits).reshape(tokens, question.VocabularySize);
-        _targets = [.. Enumerable.Range(0, tokens).Select(token => PositionOf(token) is { } position ? TargetAt(position) : null)];
+        _targets = [.. Enumerable.Range(0, tokens).Select(
+            token => PositionOf(token) is { } position ? TargetAt(position) : null)];
         _weights =
         [
             .. _targets.Select((target, token) => target is null ? 0
@@ -66,7 +67,8 @@ internal sealed class TorchReference : IReference
         Perplexity = 1;
         double[][] gradients = [new double[_logits.numel()], new double[_logits.numel()], new double[_logits.numel()]];
         (Gradient, LogSumExpGradient, EntropyGradient) = (gradients[0], gradients[1], gradients[2]);
-        (Loss, LogSumExp, TargetLogit, Entropy) = (new double[tokens], new double[tokens], new double[tokens], new double[tokens]);
+        (Loss, LogSumExp, TargetLogit, Entropy) =
+            (new double[tokens], new double[tokens], new double[tokens], new double[tokens]);
         ArgMax = [.. Enumerable.Repeat(-1, tokens)];
         int[] counted = [.. Enumerable.Range(0, tokens).Where(token => _targets[token] is not null)];
         if (counted.Length > 0)
@@ -160,7 +162,8 @@ internal sealed class TorchReference : IReference
             return;
         }
 
-        Tensor x = Rows(added).requires_grad_(), z = Judge.Transformed(x, options), w = torch.tensor([.. counts.Where(count => count != 0)]);
+        Tensor x = Rows(added).requires_grad_(), z = Judge.Transformed(x, options);
+        Tensor w = torch.tensor([.. counts.Where(count => count != 0)]);
         Tensor loss = (w * LossesOf(z, Targets(added), added)).sum() / Judge.Number(divisor), total = loss;
         if (options.ZLossCoefficient > 0)
         {

@@ -24,7 +24,8 @@ public abstract class TorchTest : IDisposable
     protected Tensor Normal(torch.ScalarType type, params long[] shape)
         => torch.randn(shape, dtype: torch.float64, generator: _random).to_type(type);
 
-    protected Tensor Ids(long count, params long[] shape) => torch.randint(0, count, shape, dtype: torch.int64, generator: _random);
+    protected Tensor Ids(long count, params long[] shape)
+        => torch.randint(0, count, shape, dtype: torch.int64, generator: _random);
 
     /// <summary>The same values in float64, as a leaf of their own.</summary>
     protected static Tensor Judged(Tensor tensor) => tensor.detach().to_type(torch.float64).clone().requires_grad_();
@@ -38,7 +39,8 @@ public abstract class TorchTest : IDisposable
             "{0} is off by {1} {2}", wide.Lengths(), wide.numel() == 0 ? 0 : (wide - judge).abs().max().item<double>(), because);
     }
 
-    protected static void CheckLoss(Tensor actual, Tensor expected, string because = "") => CheckClose(actual, expected, 1e-6, 1e-6, because);
+    protected static void CheckLoss(Tensor actual, Tensor expected, string because = "")
+        => CheckClose(actual, expected, 1e-6, 1e-6, because);
 
     /// <summary>The gradient of a mean over a few tokens: rounded once, to the type of the logits.</summary>
     protected static void CheckGradient(Tensor? actual, Tensor? expected, string because = "")

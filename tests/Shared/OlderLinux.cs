@@ -5,14 +5,14 @@ using System.Text;
 namespace PtxLosses.Torch;
 
 /// <summary>
-/// Lets TorchSharp's native library load beside a C++ library older than that of GCC 13, as of Debian 12 and Ubuntu 22.04, with which
-/// libtorch itself is content.
+/// Lets TorchSharp's native library load beside a C++ library older than that of GCC 13, as of Debian 12 and Ubuntu 22.04, with
+/// which libtorch itself is content.
 /// </summary>
 /// <remarks>
 /// It asks for the version GLIBCXX_3.4.32 for the sake of one symbol, <c>std::ios_base_library_init</c>, a call that an older
-/// library does not need. In this program's own copy of the file that version becomes a weak need and the symbol a harmless function
-/// of the C library. The copy is a new file, renamed to the old name: the old one may be a link to that of the package cache.
-/// Sources: the System V ABI, "Symbol Versioning" of the Linux Standard Base, and elf(5).
+/// library does not need. In this program's own copy of the file that version becomes a weak need and the symbol a harmless
+/// function of the C library. The copy is a new file, renamed to the old name: the old one may be a link to that of the package
+/// cache. Sources: the System V ABI, "Symbol Versioning" of the Linux Standard Base, and elf(5).
 /// </remarks>
 internal static class OlderLinux
 {
@@ -29,7 +29,8 @@ internal static class OlderLinux
             return;
         }
 
-        foreach (string path in Directory.EnumerateFiles(AppContext.BaseDirectory, "libLibTorchSharp.so", SearchOption.AllDirectories))
+        foreach (string path in Directory.EnumerateFiles(
+            AppContext.BaseDirectory, "libLibTorchSharp.so", SearchOption.AllDirectories))
         {
             byte[] elf = File.ReadAllBytes(path);
             if (Relax(elf))

@@ -46,7 +46,8 @@ internal static class OptionsCommand
         results.Write("options.md", $"# What options and element types cost\n\n{Machine.Describe(rounds)}\n\n{table}");
     }
 
-    private static IEnumerable<Contender> Calls<TLogit>(LossProblem problem, string name, PtxLossOptions options, float[] tokenWeights)
+    private static IEnumerable<Contender> Calls<TLogit>(
+        LossProblem problem, string name, PtxLossOptions options, float[] tokenWeights)
         where TLogit : unmanaged
     {
         // One copy for the logits and one for what may be overwritten; they live as long as the process.
@@ -57,11 +58,25 @@ internal static class OptionsCommand
         if (!options.AccumulateGradient)
         {
             yield return Make(1, () => PtxLoss.ComputeWithGradient(
-                LossProblem.RlLoss, gradient.Span, problem.Targets, vocabulary, LossProblem.Coefficient, gradient.Span, options, tokenWeights));
+                LossProblem.RlLoss,
+                gradient.Span,
+                problem.Targets,
+                vocabulary,
+                LossProblem.Coefficient,
+                gradient.Span,
+                options,
+                tokenWeights));
         }
 
         yield return Make(2, () => PtxLoss.ComputeWithGradient(
-            LossProblem.RlLoss, logits.Span, problem.Targets, vocabulary, LossProblem.Coefficient, gradient.Span, options, tokenWeights));
+            LossProblem.RlLoss,
+            logits.Span,
+            problem.Targets,
+            vocabulary,
+            LossProblem.Coefficient,
+            gradient.Span,
+            options,
+            tokenWeights));
 
         Contender Make(int call, Action run) => new(
             call == 0 ? Work.Forward : Work.Gradient,
@@ -85,7 +100,13 @@ internal static class OptionsCommand
         yield return Make(1, () => CrossEntropy.Forward<float, int>(
             logits.Span, problem.Targets, vocabulary, new() { Loss = loss, Entropy = entropy }, options));
         yield return Make(2, () => CrossEntropy.Backward<float, int>(
-            logits.Span, problem.Targets, vocabulary, new() { LogSumExp = logSumExp }, new() { Loss = by }, gradient.Span, options));
+            logits.Span,
+            problem.Targets,
+            vocabulary,
+            new() { LogSumExp = logSumExp },
+            new() { Loss = by },
+            gradient.Span,
+            options));
         yield return Make(3, () => CrossEntropy.Backward<float, int>(
             logits.Span,
             problem.Targets,
@@ -109,7 +130,8 @@ internal static class OptionsCommand
         var table = new StringBuilder();
         table.Append($"Logits of {shape}, {threads} threads. Each cell: milliseconds, and relative to plain.\n\n");
         table.Append("| | loss | gradient in place | gradient to another buffer |\n| --- | --: | --: | --: |\n");
-        foreach (IGrouping<string, Measurement> row in measurements.Where(it => it.By != PerToken).GroupBy(it => it.By, StringComparer.Ordinal))
+        foreach (IGrouping<string, Measurement> row in measurements.Where(it => it.By != PerToken)
+            .GroupBy(it => it.By, StringComparer.Ordinal))
         {
             table.Append($"| {row.Key} |");
             foreach (string call in _calls)

@@ -14,10 +14,10 @@ internal static class StepCommand
     private const string Steps = "step";
 
     private const string Legend = """
-        Shapes are tokens × width × vocabulary. A step: log-probabilities and entropies of a policy's tokens, gradients of a clipped
-        surrogate with an entropy bonus, and loss and gradients of as many tokens of text. Memory: how far the peak of a process is
-        above what it has with hidden states, weight and all gradients of these in memory, in its first step, in 10^6 bytes.
-        GFLOP/s: 2 operations per token, column and word of the vocabulary, 6 for gradients, in 10^9 per second.
+        Shapes are tokens × width × vocabulary. A step: log-probabilities and entropies of a policy's tokens, gradients of a
+        clipped surrogate with an entropy bonus, and loss and gradients of as many tokens of text. Memory: how far the peak of a
+        process is above what it has with hidden states, weight and all gradients of these in memory, in its first step, in 10^6
+        bytes. GFLOP/s: 2 operations per token, column and word of the vocabulary, 6 for gradients, in 10^9 per second.
         """;
 
     /// <summary>The ways of a step.</summary>
@@ -49,7 +49,9 @@ internal static class StepCommand
         ];
         Console.Error.WriteLine($"timing {contenders.Length} contenders in {rounds} rounds");
         IReadOnlyList<Measurement> measurements = Measurement.Take(contenders, rounds);
-        results.Write("step.md", $"# A step of PPO-ptx\n\n{Machine.Describe(rounds, Legend)}\n\n{ToMarkdown(measurements, shape, threads)}");
+        results.Write(
+            "step.md",
+            $"# A step of PPO-ptx\n\n{Machine.Describe(rounds, Legend)}\n\n{ToMarkdown(measurements, shape, threads)}");
 
         IEnumerable<Contender> Calls<TElement>(StepCalls step)
             where TElement : unmanaged
@@ -75,14 +77,16 @@ internal static class StepCommand
             double tolerance = isRounded ? 0.05 : 1e-4; // hidden states and weights of 16 bits are other numbers
             if (actual.Zip(expected).Any(it => !(Math.Abs(it.First - it.Second) <= tolerance * (1 + Math.Abs(it.Second)))))
             {
-                throw new InvalidOperationException($"{step.Name}: {string.Join(", ", actual)}, not {string.Join(", ", expected)}.");
+                throw new InvalidOperationException(
+                    $"{step.Name}: {string.Join(", ", actual)}, not {string.Join(", ", expected)}.");
             }
         }
     }
 
     private static string ToMarkdown(IReadOnlyList<Measurement> measurements, HeadShape shape, int threads)
     {
-        var text = new StringBuilder($"## Steps, {shape}, {threads} threads\n\n| Step | Median | Memory |\n| --- | --: | --: |\n");
+        var text = new StringBuilder(
+            $"## Steps, {shape}, {threads} threads\n\n| Step | Median | Memory |\n| --- | --: | --: |\n");
         foreach (Measurement it in measurements.Where(it => it.By == Steps))
         {
             string memory = it.ExtraBytes is { } bytes ? $"{(bytes / 1e6).ToString("F1", CultureInfo.InvariantCulture)} MB" : "";
@@ -95,7 +99,8 @@ internal static class StepCommand
         foreach (Measurement it in measurements.Where(it => it.By != Steps).OrderBy(it => it.Work))
         {
             Measurement first = measurements.First(other => other.By == nameof(Single) && other.Work == it.Work);
-            text.Append($"| {it.Name} | `{it.By}` | {it.Milliseconds:G4} ms | {shape.Operations(it.Work) / it.Milliseconds / 1e6:F0} ")
+            text.Append(
+                $"| {it.Name} | `{it.By}` | {it.Milliseconds:G4} ms | {shape.Operations(it.Work) / it.Milliseconds / 1e6:F0} ")
                 .Append($"| {first.Milliseconds / it.Milliseconds:F2} |\n");
         }
 
@@ -114,7 +119,8 @@ internal static class StepMemoryCommand
     /// <summary>A step of it compiles the code and starts the threads, and takes next to no memory.</summary>
     private static readonly HeadShape _warmUp = new(64, 64, 1000);
 
-    public static IReadOnlyList<string> StartFor(int way) => ServeCommand.StartOf(Verb, way.ToString(CultureInfo.InvariantCulture));
+    public static IReadOnlyList<string> StartFor(int way)
+        => ServeCommand.StartOf(Verb, way.ToString(CultureInfo.InvariantCulture));
 
     public static void Run(string[] args)
     {

@@ -5,7 +5,8 @@ internal sealed class HiddenStep<TElement>(HeadProblem problem, int threads) : S
     where TElement : unmanaged
 {
     private readonly NativeArray<TElement> _hidden = new(problem.Hidden.Span), _weight = new(problem.Weight.Span);
-    private readonly NativeArray<TElement> _policyGradient = new(problem.Hidden.Length), _textGradient = new(problem.Hidden.Length);
+    private readonly NativeArray<TElement> _policyGradient = new(problem.Hidden.Length);
+    private readonly NativeArray<TElement> _textGradient = new(problem.Hidden.Length);
     private readonly double[] _targetLogit = new double[problem.Shape.Tokens];
     private readonly int[] _argMax = new int[problem.Shape.Tokens];
 

@@ -3,8 +3,8 @@ using PtxLosses.Gemm;
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
-/// A step with the logits of a half in memory, in a buffer that is taken in the first step and kept: they are multiplied once, where
-/// the calls from hidden states multiply the policy's twice. The products are the library's own.
+/// A step with the logits of a half in memory, in a buffer that is taken in the first step and kept: they are multiplied once,
+/// where the calls from hidden states multiply the policy's twice. The products are the library's own.
 /// </summary>
 internal sealed unsafe class LogitStep : StepCalls
 {
@@ -29,7 +29,11 @@ internal sealed unsafe class LogitStep : StepCalls
     {
         Multiply(Hidden, Weight.Transposed, LogitMatrix, adds: false);
         CrossEntropy.Forward<float, int>(
-            Logits.Span, Problem.Targets, VocabularySize, new() { Loss = Loss, LogSumExp = LogSumExp, Entropy = Entropy }, Options);
+            Logits.Span,
+            Problem.Targets,
+            VocabularySize,
+            new() { Loss = Loss, LogSumExp = LogSumExp, Entropy = Entropy },
+            Options);
     }
 
     protected override void Backward()

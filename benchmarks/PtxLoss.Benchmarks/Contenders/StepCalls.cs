@@ -2,8 +2,8 @@ namespace PtxLosses.Benchmarks;
 
 /// <summary>
 /// The last layer's part of a step of PPO-ptx: log-probabilities and entropies of a policy's tokens, the gradients of a clipped
-/// surrogate with an entropy bonus, and the loss and gradients of as many tokens of text, which are added to the weight's. The same
-/// hidden states stand for both.
+/// surrogate with an entropy bonus, and the loss and gradients of as many tokens of text, which are added to the weight's. The
+/// same hidden states stand for both.
 /// </summary>
 /// <param name="problem">Hidden states, weight and targets.</param>
 /// <param name="threads">The most threads of a call.</param>

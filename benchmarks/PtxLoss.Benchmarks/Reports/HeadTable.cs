@@ -6,10 +6,11 @@ namespace PtxLosses.Benchmarks;
 internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Measurement> measurements)
 {
     public const string Legend = """
-        Shapes are tokens × width × vocabulary, of float32. Multiplications are limits: of the same work only the matrix products,
-        hidden · weightᵀ and, for the gradients, G · weight and Gᵀ · hidden, with all logits and all of their gradient G in
-        memory. GFLOP/s: 2 operations per token, column and word of the vocabulary, 6 with gradients, in 10^9 per second. Memory:
-        how far the peak of a process is above what it has with all inputs and gradients in memory, in its first run, in 10^6 bytes.
+        Shapes are tokens × width × vocabulary, of float32. Multiplications are limits: of the same work only the matrix
+        products, hidden · weightᵀ and, for the gradients, G · weight and Gᵀ · hidden, with all logits and all of their gradient
+        G in memory. GFLOP/s: 2 operations per token, column and word of the vocabulary, 6 with gradients, in 10^9 per second.
+        Memory: how far the peak of a process is above what it has with all inputs and gradients in memory, in its first run, in
+        10^6 bytes.
         """;
 
     public const string RatiosHeader =

@@ -6,7 +6,8 @@ namespace PtxLosses.Samples.Mpi;
 /// </summary>
 internal sealed class HiddenShard(OutputLayer output, Transformer transformer) : IShard
 {
-    // Half of it is for logits, the rest for the products of two threads. At the sample's own vocabulary, micro-batches go in parts.
+    // Half of it is for logits, the rest for the products of two threads. At the sample's own vocabulary, micro-batches go in
+    // parts.
     private const long ScratchBytes = 4 << 20;
 
     // Micro-batches add up in the weight's gradient; that of the hidden states belongs to one of them, and is written.

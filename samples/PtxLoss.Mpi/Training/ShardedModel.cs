@@ -84,7 +84,8 @@ internal sealed class ShardedModel
         }
 
         var whole = new PtxLossAccumulator();
-        whole.Add(sums[0], sums[1], sums[2], stepTokens, options: new PtxLossOptions { ZLossCoefficient = _settings.ZLossCoefficient });
+        whole.Add(
+            sums[0], sums[1], sums[2], stepTokens, options: new PtxLossOptions { ZLossCoefficient = _settings.ZLossCoefficient });
         return whole.ToResult(rlLoss: 0, TrainingSettings.PtxCoefficient);
     }
 }

@@ -37,7 +37,8 @@ internal static class ForgettingChart
 
         void DrawPanel(double left, string title, Func<Measurement, double> value, bool logarithmic = false)
         {
-            Curve[] curves = [.. lines.Select(line => new Curve(line.Term.Name, line.Color, Points(line.Runs, value), IsDashed(line.Term)))];
+            Curve[] curves = [.. lines.Select(
+                line => new Curve(line.Term.Name, line.Color, Points(line.Runs, value), IsDashed(line.Term)))];
             new LinePanel(left, 126, 340, 256)
             {
                 Title = title,

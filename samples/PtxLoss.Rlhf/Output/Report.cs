@@ -21,7 +21,8 @@ internal sealed class Report
                let runs = entry.Runs
                select (string[])
                [
-                   $"{entry.Term.Gamma}" + (runs[0].After.Step == result.Settings.Steps ? "" : $" (stopped at {runs[0].After.Step})"),
+                   $"{entry.Term.Gamma}"
+                       + (runs[0].After.Step == result.Settings.Steps ? "" : $" (stopped at {runs[0].After.Step})"),
                    TargetsOf(entry.Term),
                    Spread(runs, run => run.Before.Reward, "F2"),
                    Spread(runs, run => run.After.Reward, "F2"),

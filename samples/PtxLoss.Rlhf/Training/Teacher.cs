@@ -13,8 +13,8 @@ internal sealed class Teacher(Transformer transformer, Parameters pretrained, in
     private readonly List<(int[] Ids, float[] Probabilities)> _batches = [];
 
     /// <summary>
-    /// The soft targets of a batch of text. They are computed once and kept, 8 bytes for each id: all runs of a seed read the same
-    /// batches in the same order, for they draw as many random numbers at each step.
+    /// The soft targets of a batch of text. They are computed once and kept, 8 bytes for each id: all runs of a seed read the
+    /// same batches in the same order, for they draw as many random numbers at each step.
     /// </summary>
     /// <param name="batch">Which batch of a run it is, from 0.</param>
     /// <param name="tokens">The text.</param>

@@ -48,8 +48,8 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
 
     /// <summary>What a function differentiates by in place of a tensor: a view of it.</summary>
     /// <remarks>
-    /// Torch keeps a gradient as it is only where nobody else holds it, and copies it else. The handle that a backward pass returns
-    /// holds it too; but what passes through a view is a view of it, held by nobody.
+    /// Torch keeps a gradient as it is only where nobody else holds it, and copies it else. The handle that a backward pass
+    /// returns holds it too; but what passes through a view is a view of it, held by nobody.
     /// </remarks>
     public static Tensor Variable(Tensor tensor) => tensor.view_as(tensor);
 
@@ -59,8 +59,8 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
         ctx.save_data(CountKey, saved.Gradients.Length);
         if (saved.InPlace)
         {
-            // Here, for the graph of an input that is a view is known by now: torch would make it anew after a change, at the cost
-            // of a copy. And the gradient is not saved yet, whose later changes torch will report.
+            // Here, for the graph of an input that is a view is known by now: torch would make it anew after a change, at the
+            // cost of a copy. And the gradient is not saved yet, whose later changes torch will report.
             foreach (Tensor gradient in saved.Gradients)
             {
                 using Tensor nothing = gradient.narrow(0, 0, 0);

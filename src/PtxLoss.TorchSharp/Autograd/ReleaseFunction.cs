@@ -9,8 +9,8 @@ namespace PtxLosses.Torch;
 /// </summary>
 /// <remarks>
 /// Of the nodes that are ready torch visits the one that was made last. This one is made with the loss, after the layers that the
-/// logits come from, and hangs below the loss beside them. So it is visited before those layers are, whose backward passes then find
-/// the gradient held by torch alone, which frees it as soon as it is used.
+/// logits come from, and hangs below the loss beside them. So it is visited before those layers are, whose backward passes then
+/// find the gradient held by torch alone, which frees it as soon as it is used.
 /// </remarks>
 internal sealed class ReleaseFunction : torch.autograd.SingleTensorFunction<ReleaseFunction>
 {

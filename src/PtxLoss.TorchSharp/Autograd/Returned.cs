@@ -7,11 +7,11 @@ namespace PtxLosses.Torch;
 /// cannot dispose it, and nobody else does: it would wait for the garbage collector, which knows nothing of its size.
 /// </summary>
 /// <remarks>
-/// What a thread returned is disposed when the thread next comes here: torch has long copied it then, and no finalizer can run before
-/// it has. That is in the same backward pass, in <see cref="ReleaseFunction"/>, before torch goes on with the layers that the logits
-/// come from: no gradient is kept longer than torch keeps it. Where torch is asked for the gradient of the logits alone, as by
-/// <c>autograd.grad</c>, it visits no other node. Then the handle is disposed with the dispose scope of the backward pass, or else in
-/// the thread's next call.
+/// What a thread returned is disposed when the thread next comes here: torch has long copied it then, and no finalizer can run
+/// before it has. That is in the same backward pass, in <see cref="ReleaseFunction"/>, before torch goes on with the layers
+/// that the logits come from: no gradient is kept longer than torch keeps it. Where torch is asked for the gradient of the
+/// logits alone, as by <c>autograd.grad</c>, it visits no other node. Then the handle is disposed with the dispose scope of the
+/// backward pass, or else in the thread's next call.
 /// </remarks>
 internal static class Returned
 {

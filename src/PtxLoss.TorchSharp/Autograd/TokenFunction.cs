@@ -16,7 +16,9 @@ internal interface ITokenCall
     Tensor[] Backward(IReadOnlyList<Tensor> inputs, bool[] wanted, TokenValues values, TokenGradients gradients);
 }
 
-/// <summary>Log-probabilities and entropies: the work of the gradients is done in the backward pass, where two are known per token.</summary>
+/// <summary>
+/// Log-probabilities and entropies: the work of the gradients is done in the backward pass, where two are known per token.
+/// </summary>
 /// <remarks>Nothing is thrown through torch's native frames: see <see cref="LossFunction"/>.</remarks>
 internal sealed class TokenFunction : torch.autograd.MultiTensorFunction<TokenFunction>
 {
@@ -50,7 +52,8 @@ internal sealed class TokenFunction : torch.autograd.MultiTensorFunction<TokenFu
             {
                 views = [.. variables.OfType<Tensor>().Select(LossFunction.Variable)];
                 using Tensor release = ReleaseFunction.Variable(device);
-                List<Tensor> results = apply([new State(call, inputs, wanted, values, [logProbabilities, entropy]), .. views, release]);
+                List<Tensor> results = apply(
+                    [new State(call, inputs, wanted, values, [logProbabilities, entropy]), .. views, release]);
                 return (results[0], results[1]);
             }
         }
@@ -65,7 +68,8 @@ internal sealed class TokenFunction : torch.autograd.MultiTensorFunction<TokenFu
         // 0 − x, for an ignored token has 0 and not −0.
         Tensor ToTensor(double[] values, double sign)
         {
-            using Tensor all = torch.tensor(Array.ConvertAll(values, value => 0 + (sign * value)), ElementTypes.OfLosses(type), device);
+            using Tensor all = torch.tensor(
+                Array.ConvertAll(values, value => 0 + (sign * value)), ElementTypes.OfLosses(type), device);
             return all.reshape(shape);
         }
     }

@@ -14,7 +14,8 @@ internal static class Arguments
         CheckDense(tensor, name);
         if (!ElementTypes.AreLogits(tensor.dtype))
         {
-            throw new ArgumentException($"{name} is of type {tensor.dtype}, but must be Float32, Float64, Float16 or BFloat16.", name);
+            throw new ArgumentException(
+                $"{name} is of type {tensor.dtype}, but must be Float32, Float64, Float16 or BFloat16.", name);
         }
 
         if (tensor.device_type == DeviceType.META)
@@ -43,7 +44,9 @@ internal static class Arguments
         if (weight.dim() != 2 || weight.size(1) != hidden.LastLength() || weight.size(0) is < 1 or > int.MaxValue)
         {
             throw new ArgumentException(
-                $"weight has the shape {Text(weight)}, but hidden of shape {Text(hidden)} needs [vocabulary, {hidden.LastLength()}].", nameof(weight));
+                $"weight has the shape {Text(weight)}, but hidden of shape {Text(hidden)} needs [vocabulary, "
+                    + $"{hidden.LastLength()}].",
+                nameof(weight));
         }
 
         if (bias is not null)
@@ -52,7 +55,8 @@ internal static class Arguments
             if (bias.dim() != 1 || bias.size(0) != weight.size(0))
             {
                 throw new ArgumentException(
-                    $"bias has the shape {Text(bias)}, but weight of shape {Text(weight)} needs [{weight.size(0)}].", nameof(bias));
+                    $"bias has the shape {Text(bias)}, but weight of shape {Text(weight)} needs [{weight.size(0)}].",
+                    nameof(bias));
             }
         }
 
@@ -123,7 +127,9 @@ internal static class Arguments
         if (logits.is_leaf)
         {
             throw new ArgumentException(
-                $"{name} is true, but logits is a leaf, whose values the gradient would replace: it is for the output of a layer.", name);
+                $"{name} is true, but logits is a leaf, whose values the gradient would replace: "
+                    + "it is for the output of a layer.",
+                name);
         }
 
         long[] shape = logits.Lengths(), strides = logits.Strides();
@@ -132,14 +138,18 @@ internal static class Arguments
             if (shape[i] > 1 && strides[i] == 0)
             {
                 throw new ArgumentException(
-                    $"{name} is true, but logits of shape {Text(shape)} is expanded, with the strides {Text(strides)}: elements that share memory cannot hold a gradient each.", name);
+                    $"{name} is true, but logits of shape {Text(shape)} is expanded, with the strides {Text(strides)}: "
+                        + "elements that share memory cannot hold a gradient each.",
+                    name);
             }
         }
 
         if (!logits.IsLastDense())
         {
             throw new ArgumentException(
-                $"{name} is true, but logits has the strides {Text(strides)}: in the last dimension, the vocabulary, it must be 1.", name);
+                $"{name} is true, but logits has the strides {Text(strides)}: in the last dimension, the vocabulary, "
+                    + "it must be 1.",
+                name);
         }
     }
 
@@ -150,7 +160,9 @@ internal static class Arguments
         if (options.LabelSmoothing != 0)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"options.LabelSmoothing is {options.LabelSmoothing}, but must be 0 here: a log-probability has none."), nameof(options));
+                FormattableString.Invariant(
+                    $"options.LabelSmoothing is {options.LabelSmoothing}, but must be 0 here: a log-probability has none."),
+                nameof(options));
         }
     }
 
@@ -160,7 +172,8 @@ internal static class Arguments
         if (options.AccumulateGradient)
         {
             throw new ArgumentException(
-                "options.AccumulateGradient is true, but must be false here: torch adds up the gradients of its tensors itself.", nameof(options));
+                "options.AccumulateGradient is true, but must be false here: torch adds up the gradients of its tensors itself.",
+                nameof(options));
         }
     }
 
@@ -183,7 +196,9 @@ internal static class Arguments
         if (tensor.dtype != other.dtype)
         {
             throw new ArgumentException(
-                $"{name} is of type {tensor.dtype}, but {otherName} is of type {other.dtype}; hidden, weight and bias need one type.", name);
+                $"{name} is of type {tensor.dtype}, but {otherName} is of type {other.dtype}; hidden, "
+                    + "weight and bias need one type.",
+                name);
         }
 
         CheckSameDevice(tensor, other, name, otherName);
@@ -227,7 +242,9 @@ internal static class Arguments
         if (!ids.IsLeadingShapeOf(tensor))
         {
             throw new ArgumentException(
-                $"{name} has the shape {Text(ids)}, but {tensorName} of shape {Text(tensor)} needs {Text(tensor.Lengths()[..^1])}.", name);
+                $"{name} has the shape {Text(ids)}, but {tensorName} of shape {Text(tensor)} needs "
+                    + $"{Text(tensor.Lengths()[..^1])}.",
+                name);
         }
     }
 
@@ -235,7 +252,9 @@ internal static class Arguments
     {
         if (options.ShiftTargets && tensor.dim() == 1)
         {
-            throw new ArgumentException($"options.ShiftTargets is true, but must be false where {name} has one dimension: it is no sequence.", nameof(options));
+            throw new ArgumentException(
+                $"options.ShiftTargets is true, but must be false where {name} has one dimension: it is no sequence.",
+                nameof(options));
         }
     }
 }

@@ -38,7 +38,8 @@ internal readonly record struct CoreLoss(double RlLoss, Tensor Logits, Targets T
 /// <param name="Targets">The targets.</param>
 /// <param name="Coefficient">γ.</param>
 /// <param name="Gradients">Receive the gradients, those that are wanted.</param>
-internal readonly record struct CoreHeadLoss(double RlLoss, Head Head, Targets Targets, double Coefficient, HeadGradients Gradients)
+internal readonly record struct CoreHeadLoss(
+    double RlLoss, Head Head, Targets Targets, double Coefficient, HeadGradients Gradients)
     : ITypedCall<PtxLossResult>
 {
     public PtxLossResult Run<TElement>()
@@ -49,7 +50,15 @@ internal readonly record struct CoreHeadLoss(double RlLoss, Head Head, Targets T
         ReadOnlySpan<TElement> bias = Head.BiasSpan<TElement>();
         PtxLossResult result = Gradients.AreWanted
             ? PtxLoss.ComputeFromHiddenWithGradient<TElement, long>(
-                RlLoss, hidden, weight, Targets.Ids, Coefficient, Gradients.Spans<TElement>(), Targets.Options, bias, Targets.Weights)
+                RlLoss,
+                hidden,
+                weight,
+                Targets.Ids,
+                Coefficient,
+                Gradients.Spans<TElement>(),
+                Targets.Options,
+                bias,
+                Targets.Weights)
             : PtxLoss.ComputeFromHidden<TElement, long>(
                 RlLoss, hidden, weight, Targets.Ids, Coefficient, Targets.Options, bias, Targets.Weights);
         Head.KeepAlive();

@@ -41,7 +41,8 @@ internal static unsafe partial class FreshMemory
         nuint start = (nuint)TensorMemory.Start(tensor), first = (start + PageBytes - 1) / PageBytes * PageBytes;
         try
         {
-            _ = Advise((void*)first, (start + (nuint)bytes - first) / PageBytes * PageBytes, HugePages); // a wish: if it fails, nothing is lost
+            // A wish: if it fails, nothing is lost.
+            _ = Advise((void*)first, (start + (nuint)bytes - first) / PageBytes * PageBytes, HugePages);
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {

@@ -15,7 +15,10 @@ internal readonly record struct Head(Tensor Hidden, Tensor Weight, Tensor? Bias,
     {
         using Tensor dense = hidden.DetachedWithDenseRows();
         return new(
-            dense.reshape(-1, hidden.LastLength()), weight.DetachedWithDenseRows(), bias?.DetachedWithDenseRows(), hidden.Lengths());
+            dense.reshape(-1, hidden.LastLength()),
+            weight.DetachedWithDenseRows(),
+            bias?.DetachedWithDenseRows(),
+            hidden.Lengths());
     }
 
     public ReadOnlySpan<TElement> BiasSpan<TElement>()
@@ -37,7 +40,9 @@ internal readonly record struct Head(Tensor Hidden, Tensor Weight, Tensor? Bias,
     }
 }
 
-/// <summary>Where the gradients of a head go, each in memory of its own, or <see langword="null"/> where it is not wanted.</summary>
+/// <summary>
+/// Where the gradients of a head go, each in memory of its own, or <see langword="null"/> where it is not wanted.
+/// </summary>
 /// <param name="Hidden">That of the hidden states, of their type, shaped as the caller gave them.</param>
 /// <param name="Weight">That of the weight, in float, or in double for double.</param>
 /// <param name="Bias">That of the bias, as of the weight.</param>

@@ -27,7 +27,8 @@ internal static class HeadCalls
         Tensor?[] variables = Variables(hidden, weight, bias, options);
         var checkedTargets = new Targets(targets, ArgumentNames.Targets, token_weights, weight.size(0), options);
         using Head head = Head.Of(hidden, weight, bias);
-        HeadGradients gradients = HeadGradients.For(head, variables[0] is not null, variables[1] is not null, variables[2] is not null);
+        HeadGradients gradients = HeadGradients.For(
+            head, variables[0] is not null, variables[1] is not null, variables[2] is not null);
         try
         {
             result = Compute(rlLoss, head, checkedTargets, coefficient, gradients);
@@ -44,7 +45,8 @@ internal static class HeadCalls
     }
 
     /// <summary>The log-probabilities and entropies, differentiable by hidden states, weight and bias.</summary>
-    public static (Tensor LogProbabilities, Tensor Entropy) Tokens(Tensor hidden, Tensor weight, Tensor ids, Tensor? bias, PtxLossOptions? options)
+    public static (Tensor LogProbabilities, Tensor Entropy) Tokens(
+        Tensor hidden, Tensor weight, Tensor ids, Tensor? bias, PtxLossOptions? options)
     {
         options ??= PtxLossOptions.Default;
         Returned.DisposeEarlier();
@@ -58,7 +60,8 @@ internal static class HeadCalls
         return TokenFunction.Run(call, inputs, variables[..inputs.Length], hidden.dtype, hidden.device, ids.Lengths());
     }
 
-    private static PtxLossResult Compute(double rlLoss, in Head head, Targets targets, double coefficient, in HeadGradients gradients)
+    private static PtxLossResult Compute(
+        double rlLoss, in Head head, Targets targets, double coefficient, in HeadGradients gradients)
     {
         if (Route.IsCoreForHead(head.Hidden))
         {
@@ -119,6 +122,7 @@ internal static class HeadCalls
             return results.Wanted;
         }
 
-        private Head HeadOf(IReadOnlyList<Tensor> inputs) => new(inputs[0], inputs[1], inputs.Count > 2 ? inputs[2] : null, HiddenShape);
+        private Head HeadOf(IReadOnlyList<Tensor> inputs)
+            => new(inputs[0], inputs[1], inputs.Count > 2 ? inputs[2] : null, HiddenShape);
     }
 }

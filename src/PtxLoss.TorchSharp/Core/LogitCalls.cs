@@ -36,9 +36,12 @@ internal static class LogitCalls
         var checkedTargets = new Targets(targets, ArgumentNames.Targets, token_weights, logits.LastLength(), options);
         using Tensor dense = logits.DetachedWithDenseRows();
 
-        // Where torch does not allow a change in place, as in one of several views of the same, it says so here, before there is one.
+        // Where torch does not allow a change in place, as in one of several views of the same, it says so here, before there
+        // is one.
         using Tensor? variable = wantsGradient ? LossFunction.Variable(logits) : null;
-        Tensor? gradient = !wantsGradient ? null : inplace ? logits.detach() : FreshMemory.Empty(logits.Lengths(), logits.dtype, logits.device);
+        Tensor? gradient = !wantsGradient ? null
+            : inplace ? logits.detach()
+            : FreshMemory.Empty(logits.Lengths(), logits.dtype, logits.device);
         try
         {
             result = Compute(rlLoss, dense, checkedTargets, coefficient, gradient);
@@ -68,7 +71,8 @@ internal static class LogitCalls
 
         var targets = new Targets(ids, ArgumentNames.Ids, token_weights: null, logits.LastLength(), options);
         var call = new LogitTokens(targets, IsCore: Route.IsCoreFor(logits));
-        return TokenFunction.Run(call, [logits.DetachedWithDenseRows()], [wantsGradient ? logits : null], logits.dtype, logits.device, ids.Lengths());
+        return TokenFunction.Run(
+            call, [logits.DetachedWithDenseRows()], [wantsGradient ? logits : null], logits.dtype, logits.device, ids.Lengths());
     }
 
     private static PtxLossResult Compute(double rlLoss, Tensor logits, Targets targets, double coefficient, Tensor? gradient)

@@ -10,7 +10,10 @@ internal static class Route
     [field: ThreadStatic]
     public static bool IsForcedToOperators { get; set; }
 
-    /// <summary>Whether the core takes a tensor. Where there are no tokens, its spans could not be made, and torch's operators do nothing.</summary>
+    /// <summary>
+    /// Whether the core takes a tensor. Where there are no tokens, its spans could not be made, and torch's operators do
+    /// nothing.
+    /// </summary>
     public static bool IsCoreFor(Tensor tensor)
         => tensor.device_type == DeviceType.CPU && !IsForcedToOperators && tensor.numel() > 0;
 

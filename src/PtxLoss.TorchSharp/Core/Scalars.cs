@@ -10,8 +10,9 @@ internal static class Scalars
         => type == torch.ScalarType.Float64 ? torch.tensor(value, device: device) : torch.tensor((float)value, device: device);
 
     /// <summary>
-    /// An operator with a number. TorchSharp passes torch a pointer to a <see cref="Scalar"/> and then forgets it: made by an implicit
-    /// conversion, the garbage collector may free it while torch still reads it. Here it lives until the operator is through.
+    /// An operator with a number. TorchSharp passes torch a pointer to a <see cref="Scalar"/> and then forgets it: made by an
+    /// implicit conversion, the garbage collector may free it while torch still reads it. Here it lives until the operator is
+    /// through.
     /// </summary>
     public static Tensor With(this Tensor tensor, double value, Func<Tensor, Scalar, Tensor> apply)
     {

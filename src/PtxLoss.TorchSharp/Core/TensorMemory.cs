@@ -3,7 +3,9 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace PtxLosses.Torch;
 
-/// <summary>Tensors in the memory of the CPU as spans: no copy, any strides, any size. The tensor must outlive its span.</summary>
+/// <summary>
+/// Tensors in the memory of the CPU as spans: no copy, any strides, any size. The tensor must outlive its span.
+/// </summary>
 internal static unsafe class TensorMemory
 {
     /// <summary>The elements of a tensor.</summary>

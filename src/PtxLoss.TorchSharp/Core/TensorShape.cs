@@ -2,7 +2,9 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace PtxLosses.Torch;
 
-/// <summary>Shapes and strides, a length at a time: torch's own lists are made through a callback, which takes a hundred times as long.</summary>
+/// <summary>
+/// Shapes and strides, a length at a time: torch's own lists are made through a callback, which takes a hundred times as long.
+/// </summary>
 internal static class TensorShape
 {
     /// <summary>The shape.</summary>

@@ -3,7 +3,9 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace PtxLosses.Torch;
 
-/// <summary>Rows of logits, some at a time, to be computed with in float, or in double for double; and where their gradient goes.</summary>
+/// <summary>
+/// Rows of logits, some at a time, to be computed with in float, or in double for double; and where their gradient goes.
+/// </summary>
 internal abstract class LogitParts(long tokens, long vocabularySize, torch.ScalarType type, torch.Device device)
 {
     public long Tokens { get; } = tokens;

@@ -5,7 +5,9 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace PtxLosses.Torch;
 
-/// <summary>The calls of the core in torch's operators, in parts of the tokens: no second buffer of the size of the logits.</summary>
+/// <summary>
+/// The calls of the core in torch's operators, in parts of the tokens: no second buffer of the size of the logits.
+/// </summary>
 internal static class OperatorCalls
 {
     /// <summary>How many tensors of the size of a part there are at a time, about.</summary>

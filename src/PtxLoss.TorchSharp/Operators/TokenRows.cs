@@ -3,7 +3,9 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace PtxLosses.Torch;
 
-/// <summary>The softmax of some rows, as the core defines it, in torch's operators: for devices, and types, that the core does not know.</summary>
+/// <summary>
+/// The softmax of some rows, as the core defines it, in torch's operators: for devices, and types, that the core does not know.
+/// </summary>
 internal sealed class TokenRows
 {
     private readonly PtxLossOptions _options;

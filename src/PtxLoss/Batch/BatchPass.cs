@@ -87,7 +87,9 @@ internal unsafe struct BatchPass<TLogit, TTarget>
     /// </summary>
     public readonly bool NeedsReduction => _memory.Tokens.KnownLogSumExp == null || _options.LabelSmoothing != 0;
 
-    /// <summary>What is known of a row between its reduction and its gradient, but for what <see cref="RowRoom"/> holds.</summary>
+    /// <summary>
+    /// What is known of a row between its reduction and its gradient, but for what <see cref="RowRoom"/> holds.
+    /// </summary>
     public struct Row
     {
         public bool IsIgnored;
@@ -268,7 +270,12 @@ internal unsafe struct BatchPass<TLogit, TTarget>
 
         double targetLogit = targets.IsEmpty ? 0 : _options.Transform.Of(targets[0].Logit);
         _memory.Tokens.Record(
-            _memory.TokenOf(index), row.Loss, row.LogSumExp, targetLogit, row.Entropy, (int)_options.VocabularyStart + state.ArgMax);
+            _memory.TokenOf(index),
+            row.Loss,
+            row.LogSumExp,
+            targetLogit,
+            row.Entropy,
+            (int)_options.VocabularyStart + state.ArgMax);
     }
 
     public readonly void Differentiate(long index, int segment, in Row row, RowRoom room)

@@ -51,7 +51,8 @@ internal static class BatchScheduler
         double[] losses = new double[pass.Rows * numbers];
         RowTarget[] targets = RoomForTargets(in pass, threads);
         int ofThread = targets.Length / threads;
-        long rows = Math.Clamp(pass.Rows / (threads * RowsPerThread), 1, Math.Max(RowsAtATime, LogitsPerThread / pass.VocabularySize));
+        long rows = Math.Clamp(
+            pass.Rows / (threads * RowsPerThread), 1, Math.Max(RowsAtATime, LogitsPerThread / pass.VocabularySize));
         ParallelLoop.Run((pass.Rows + rows - 1) / rows, threads, (chunk, worker) =>
         {
             int first = (int)(chunk * rows);

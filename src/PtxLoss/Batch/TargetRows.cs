@@ -95,5 +95,6 @@ internal readonly unsafe struct TargetRows<TTarget>
     }
 
     /// <summary>The probability of one of a token's ids.</summary>
-    public float ProbabilityOf(long token, int place) => _probabilities == null ? 1 : _probabilities[(token * IdsPerToken) + place];
+    public float ProbabilityOf(long token, int place)
+        => _probabilities == null ? 1 : _probabilities[(token * IdsPerToken) + place];
 }

@@ -51,7 +51,11 @@ internal static class TokenLoss
 {
     /// <summary>Σ_j (1 − ε)·q_j·(lse − z_j) + ε·(lse − mean z).</summary>
     public static double Of(
-        double labelSmoothing, double logSumExp, ReadOnlySpan<RowTarget> targets, in LogSumExpState state, LogitTransform transform)
+        double labelSmoothing,
+        double logSumExp,
+        ReadOnlySpan<RowTarget> targets,
+        in LogSumExpState state,
+        LogitTransform transform)
     {
         double loss = 0;
         foreach (ref readonly RowTarget target in targets)

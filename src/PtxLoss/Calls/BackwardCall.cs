@@ -19,7 +19,8 @@ internal readonly unsafe ref struct BackwardCall<TTarget>(CrossEntropyOutputs fo
         where TSource : struct, ILogitSource<TTarget>
     {
         CheckLengths(targets.Count);
-        BatchCount count = BatchCount.Of(in targets, OptionChecks.CountIds(options, source.VocabularySize), shape, tokenWeights: []);
+        BatchCount count = BatchCount.Of(
+            in targets, OptionChecks.CountIds(options, source.VocabularySize), shape, tokenWeights: []);
         fixed (double* logSumExp = _forward.LogSumExp, entropy = _forward.Entropy)
         fixed (double* ofLoss = _gradients.Loss, ofLogSumExp = _gradients.LogSumExp, ofEntropy = _gradients.Entropy)
         {
@@ -55,7 +56,8 @@ internal readonly unsafe ref struct BackwardCall<TTarget>(CrossEntropyOutputs fo
         _gradients.CheckLengths(tokens, "gradients");
         if (!_gradients.Entropy.IsEmpty)
         {
-            MemoryChecks.CheckLength(_forward.Entropy.Length, tokens, "forward.Entropy", $"{unit}, where gradients.Entropy is given");
+            MemoryChecks.CheckLength(
+                _forward.Entropy.Length, tokens, "forward.Entropy", $"{unit}, where gradients.Entropy is given");
         }
     }
 }

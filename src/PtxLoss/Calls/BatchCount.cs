@@ -49,7 +49,8 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
     }
 
     /// <summary>Counts, whatever ids the targets are.</summary>
-    public static BatchCount OfAny<TTarget>(in TargetRows<TTarget> targets, ReadOnlySpan<nint> shape, ReadOnlySpan<float> tokenWeights)
+    public static BatchCount OfAny<TTarget>(
+        in TargetRows<TTarget> targets, ReadOnlySpan<nint> shape, ReadOnlySpan<float> tokenWeights)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
         => Of(in targets, AnyId, shape, tokenWeights);
 
@@ -59,7 +60,8 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
         if (!tokenWeights.IsEmpty && tokenWeights.Length != targets)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"tokenWeights has length {tokenWeights.Length}, but must have {targets}, one per target, or be empty."),
+                FormattableString.Invariant(
+                    $"tokenWeights has length {tokenWeights.Length}, but must have {targets}, one per target, or be empty."),
                 nameof(tokenWeights));
         }
     }
@@ -75,7 +77,8 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
             throw new ArgumentOutOfRangeException(
                 name,
                 normalizer.Denominator,
-                $"options.Denominator is 0, but {count}, so it must be above 0: their number over all calls of a step, or the sum of their weights.");
+                $"options.Denominator is 0, but {count}, so it must be above 0: their number over all calls of a step, or "
+                    + "the sum of their weights.");
         }
     }
 
@@ -105,8 +108,8 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
             throw new ArgumentOutOfRangeException(
                 nameof(targets),
                 probability,
-                FormattableString.Invariant(
-                    $"targets.Probabilities[{(token * targets.IdsPerToken) + place}], of token {token}, is {probability}, but must be finite and at least 0."));
+                FormattableString.Invariant($"targets.Probabilities[{(token * targets.IdsPerToken) + place}], of token {token}, ")
+                    + FormattableString.Invariant($"is {probability}, but must be finite and at least 0."));
         }
     }
 
@@ -123,7 +126,8 @@ internal readonly record struct BatchCount(long Tokens, double Weight)
         {
             string hint = int.CreateSaturating(TTarget.CreateSaturating(index)) == index
                 ? ""
-                : FormattableString.Invariant($" {typeof(TTarget).Name} cannot be {index}; set IgnoreIndex to a value it can hold.");
+                : FormattableString.Invariant(
+                    $" {typeof(TTarget).Name} cannot be {index}; set IgnoreIndex to a value it can hold.");
             end = FormattableString.Invariant($" and is not the ignored {index}.{hint}");
         }
 

@@ -16,7 +16,8 @@ internal static class BatchShapes
         if (targets == 0 && logits > 0)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"targets is empty, but logits holds {logits} values, vocabularySize {vocabularySize} per target."),
+                FormattableString.Invariant(
+                    $"targets is empty, but logits holds {logits} values, vocabularySize {vocabularySize} per target."),
                 nameof(targets));
         }
 
@@ -24,7 +25,8 @@ internal static class BatchShapes
         if (logits != needed)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"logits holds {logits} values, but {targets} targets × vocabularySize {vocabularySize} need {needed}."),
+                FormattableString.Invariant(
+                    $"logits holds {logits} values, but {targets} targets × vocabularySize {vocabularySize} need {needed}."),
                 nameof(logits));
         }
     }
@@ -38,13 +40,15 @@ internal static class BatchShapes
         if (shape.Length < 2)
         {
             throw new ArgumentException(
-                $"logits has the shape {Shapes.Format(shape)}, but needs at least two dimensions, [.., vocabulary].", nameof(logits));
+                $"logits has the shape {Shapes.Format(shape)}, but needs at least two dimensions, [.., vocabulary].",
+                nameof(logits));
         }
 
         if (shape[^1] is < 1 or > int.MaxValue)
         {
             throw new ArgumentException(
-                $"logits has the shape {Shapes.Format(shape)}; its last dimension, the vocabulary, must be from 1 to {int.MaxValue}.",
+                $"logits has the shape {Shapes.Format(shape)}; its last dimension, the vocabulary, "
+                    + $"must be from 1 to {int.MaxValue}.",
                 nameof(logits));
         }
 
@@ -53,7 +57,8 @@ internal static class BatchShapes
         {
             string needed = Shapes.Format(shape[..^1]);
             throw new ArgumentException(
-                $"targets has the shape {Shapes.Format(targets.Lengths)}, but logits of shape {Shapes.Format(shape)} needs {needed}.",
+                $"targets has the shape {Shapes.Format(targets.Lengths)}, "
+                    + $"but logits of shape {Shapes.Format(shape)} needs {needed}.",
                 nameof(targets));
         }
     }

@@ -23,7 +23,8 @@ internal static unsafe class Denominators
     }
 
     [SkipLocalsInit]
-    public static double Of<TTarget>(in ReadOnlyTensorSpan<TTarget> targets, PtxLossOptions? options, ReadOnlySpan<float> tokenWeights)
+    public static double Of<TTarget>(
+        in ReadOnlyTensorSpan<TTarget> targets, PtxLossOptions? options, ReadOnlySpan<float> tokenWeights)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
         BatchCount.CheckLength(tokenWeights, targets.FlattenedLength);

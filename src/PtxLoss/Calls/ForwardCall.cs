@@ -18,8 +18,10 @@ internal readonly unsafe ref struct ForwardCall<TTarget>(CrossEntropyOutputs out
     {
         _outputs.CheckLengths(targets.Count, "outputs");
         CheckShard(options, source.VocabularySize);
-        BatchCount count = BatchCount.Of(in targets, OptionChecks.CountIds(options, source.VocabularySize), shape, tokenWeights: []);
-        fixed (double* loss = _outputs.Loss, logSumExp = _outputs.LogSumExp, targetLogit = _outputs.TargetLogit, entropy = _outputs.Entropy)
+        BatchCount count = BatchCount.Of(
+            in targets, OptionChecks.CountIds(options, source.VocabularySize), shape, tokenWeights: []);
+        fixed (double* loss = _outputs.Loss, logSumExp = _outputs.LogSumExp)
+        fixed (double* targetLogit = _outputs.TargetLogit, entropy = _outputs.Entropy)
         fixed (int* argMax = _outputs.ArgMax)
         {
             source.CheckMemory(
@@ -56,14 +58,16 @@ internal readonly unsafe ref struct ForwardCall<TTarget>(CrossEntropyOutputs out
         if (!_outputs.Loss.IsEmpty)
         {
             throw new ArgumentException(
-                "outputs.Loss must be empty where options.VocabularyStart is set: a loss needs the log-sum-exp of the whole row, which Backward takes as well.",
+                "outputs.Loss must be empty where options.VocabularyStart is set: a loss needs the log-sum-exp of the whole "
+                    + "row, which Backward takes as well.",
                 "outputs");
         }
 
         if (!_outputs.ArgMax.IsEmpty && start + vocabularySize - 1 > int.MaxValue)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"outputs.ArgMax must be empty where ids reach {start + vocabularySize - 1}: it cannot hold them."),
+                FormattableString.Invariant(
+                    $"outputs.ArgMax must be empty where ids reach {start + vocabularySize - 1}: it cannot hold them."),
                 "outputs");
         }
     }

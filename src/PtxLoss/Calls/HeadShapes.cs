@@ -19,21 +19,24 @@ internal static class HeadShapes
         if (weight.Lengths[0] is < 1 or > int.MaxValue)
         {
             throw new ArgumentException(
-                $"weight has the shape {Shapes.Format(weight.Lengths)}; its first dimension, the vocabulary, must be from 1 to {int.MaxValue}.",
+                $"weight has the shape {Shapes.Format(weight.Lengths)}; its first dimension, the vocabulary, "
+                    + $"must be from 1 to {int.MaxValue}.",
                 nameof(weight));
         }
 
         if (hidden.Lengths[1] != weight.Lengths[1])
         {
             throw new ArgumentException(
-                $"weight has the shape {Shapes.Format(weight.Lengths)}, but hidden has {Shapes.Format(hidden.Lengths)}; their last dimensions must be equal.",
+                $"weight has the shape {Shapes.Format(weight.Lengths)}, but hidden has {Shapes.Format(hidden.Lengths)}; "
+                    + "their last dimensions must be equal.",
                 nameof(weight));
         }
 
         if (tokens != hidden.Lengths[0])
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"targets has length {tokens}, but hidden of shape {Shapes.Format(hidden.Lengths)} needs one per token."),
+                FormattableString.Invariant(
+                    $"targets has length {tokens}, but hidden of shape {Shapes.Format(hidden.Lengths)} needs one per token."),
                 "targets");
         }
 
@@ -42,15 +45,18 @@ internal static class HeadShapes
         MemoryChecks.CheckLength(bias == 0 ? vocabularySize : bias, vocabularySize, nameof(bias), unit);
         int ofBias = gradients.Bias.Length;
         MemoryChecks.CheckLength(ofBias == 0 ? vocabularySize : ofBias, vocabularySize, $"{gradientsName}.Bias", unit);
-        CheckGradient(gradients.Hidden.Lengths, gradients.Hidden.Strides, hidden.Lengths, $"{gradientsName}.Hidden", nameof(hidden));
-        CheckGradient(gradients.Weight.Lengths, gradients.Weight.Strides, weight.Lengths, $"{gradientsName}.Weight", nameof(weight));
+        CheckGradient(
+            gradients.Hidden.Lengths, gradients.Hidden.Strides, hidden.Lengths, $"{gradientsName}.Hidden", nameof(hidden));
+        CheckGradient(
+            gradients.Weight.Lengths, gradients.Weight.Strides, weight.Lengths, $"{gradientsName}.Weight", nameof(weight));
     }
 
     private static void CheckMatrix(ReadOnlySpan<nint> lengths, ReadOnlySpan<nint> strides, string name, string shape)
     {
         if (lengths.Length != 2)
         {
-            throw new ArgumentException($"{name} has the shape {Shapes.Format(lengths)}, but needs two dimensions, {shape}.", name);
+            throw new ArgumentException(
+                $"{name} has the shape {Shapes.Format(lengths)}, but needs two dimensions, {shape}.", name);
         }
 
         if (lengths[1] is < 1 or > int.MaxValue)
@@ -75,7 +81,9 @@ internal static class HeadShapes
         if (lengths[0] > 1 && strides[0] < lengths[1])
         {
             throw new ArgumentException(
-                $"{name} has the strides {Shapes.Format(strides)}, so that its rows overlap each other; each needs memory of its own.", name);
+                $"{name} has the strides {Shapes.Format(strides)}, so that its rows overlap each other; "
+                    + "each needs memory of its own.",
+                name);
         }
     }
 }

@@ -29,7 +29,8 @@ internal readonly unsafe struct HeadSource<TElement, TTarget>(
         MemoryChecks.Refuse(_matrices.HiddenGradient.Overlaps(_matrices.WeightGradient), ofHidden, ofWeight);
 
         NamedMemory bias = new(MemoryRange.Of(_matrices.Bias, _matrices.Bias == null ? 0 : VocabularySize), "bias");
-        NamedMemory ofBias = new(MemoryRange.Of(_matrices.BiasGradient, _matrices.BiasGradient == null ? 0 : VocabularySize), $"{_gradients}.Bias");
+        NamedMemory ofBias = new(
+            MemoryRange.Of(_matrices.BiasGradient, _matrices.BiasGradient == null ? 0 : VocabularySize), $"{_gradients}.Bias");
         NamedMemory hidden = new(_matrices.Hidden.Memory, "hidden"), weight = new(_matrices.Weight.Memory, "weight");
         NamedMemory[] inputs = [bias, .. read];
         MemoryChecks.CheckDisjoint([new(_matrices.HiddenGradient.Memory, ofHidden)], [ofBias, .. inputs]);
@@ -44,7 +45,8 @@ internal readonly unsafe struct HeadSource<TElement, TTarget>(
             return default; // all is known, and nothing is wanted
         }
 
-        using var scratch = new HeadScratch(count, VocabularySize, _matrices.HiddenSize, _maxScratchBytes, options.MaxDegreeOfParallelism);
+        using var scratch = new HeadScratch(
+            count, VocabularySize, _matrices.HiddenSize, _maxScratchBytes, options.MaxDegreeOfParallelism);
         return new FusedHeadPass<TElement, TTarget>(_matrices, tokens, options, scale).Run(scratch);
     }
 

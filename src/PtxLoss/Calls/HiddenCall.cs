@@ -9,7 +9,8 @@ namespace PtxLosses.Calls;
 /// <summary>Calls from hidden states: logits = hidden · weightᵀ + bias, which are never in memory all at once.</summary>
 internal static unsafe class HiddenCall
 {
-    private const string WhyUnshifted = "here: give each hidden state the id that follows it, and the last of each sequence an ignored one";
+    private const string WhyUnshifted =
+        "here: give each hidden state the id that follows it, and the last of each sequence an ignored one";
 
     public static PtxLossResult Run<TCall, TElement, TTarget>(
         TCall call,
@@ -67,7 +68,9 @@ internal static unsafe class HiddenCall
             throw new ArgumentOutOfRangeException(
                 "options",
                 maxScratchBytes,
-                FormattableString.Invariant($"options.MaxScratchBytes is {maxScratchBytes}, but a vocabulary of {vocabularySize} and hidden states of {hiddenSize} need at least {least}."));
+                FormattableString.Invariant(
+                    $"options.MaxScratchBytes is {maxScratchBytes}, but a vocabulary of {vocabularySize} ")
+                    + FormattableString.Invariant($"and hidden states of {hiddenSize} need at least {least}."));
         }
     }
 

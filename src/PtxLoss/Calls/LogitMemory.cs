@@ -64,12 +64,14 @@ internal readonly struct LogitMemory<TLogit, TTarget> : ILogitSource<TTarget>
         bool isInPlace = _gradient.AreSame(in _logits);
         if (isInPlace && accumulates && _logits.Count > 0)
         {
-            throw new ArgumentException($"options.AccumulateGradient is true, but must be false in place: {name} holds the logits.", "options");
+            throw new ArgumentException(
+                $"options.AccumulateGradient is true, but must be false in place: {name} holds the logits.", "options");
         }
 
         if (!isInPlace && _gradient.Overlap(in _logits))
         {
-            throw new ArgumentException($"{name} overlaps a part of logits; it must be exactly the same memory or disjoint from it.", name);
+            throw new ArgumentException(
+                $"{name} overlaps a part of logits; it must be exactly the same memory or disjoint from it.", name);
         }
     }
 }

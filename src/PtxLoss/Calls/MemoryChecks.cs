@@ -9,7 +9,8 @@ internal static class MemoryChecks
     {
         if (length != needed)
         {
-            throw new ArgumentException(FormattableString.Invariant($"{name} has length {length}, but needs {needed} {unit}."), name);
+            throw new ArgumentException(
+                FormattableString.Invariant($"{name} has length {length}, but needs {needed} {unit}."), name);
         }
     }
 

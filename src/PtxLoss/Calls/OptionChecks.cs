@@ -26,7 +26,8 @@ internal static class OptionChecks
     /// <param name="honoured">What the call can honour.</param>
     /// <param name="areTargetsSoft">Whether targets are distributions.</param>
     /// <param name="whyUnshifted">Why targets cannot be shifted, where they cannot.</param>
-    public static void Check(PtxLossOptions options, HonouredOptions honoured, bool areTargetsSoft = false, string whyUnshifted = "")
+    public static void Check(
+        PtxLossOptions options, HonouredOptions honoured, bool areTargetsSoft = false, string whyUnshifted = "")
     {
         CheckRanges(options);
         if (areTargetsSoft)
@@ -88,10 +89,14 @@ internal static class OptionChecks
             "0 in a call per token: give CrossEntropy.Backward the gradient of the log-sum-exp, 2·β·lse");
         Refuse(
             options.TargetWeighting != TargetWeighting.Uniform,
-            nameof(options.TargetWeighting), options.TargetWeighting, "Uniform in a call per token: give its gradients the weight");
+            nameof(options.TargetWeighting),
+            options.TargetWeighting,
+            "Uniform in a call per token: give its gradients the weight");
         Refuse(
             options.Statistics != LossStatistics.None,
-            nameof(options.Statistics), options.Statistics, "None in a call per token: CrossEntropyOutputs has the entropy and the arg-max");
+            nameof(options.Statistics),
+            options.Statistics,
+            "None in a call per token: CrossEntropyOutputs has the entropy and the arg-max");
     }
 
     /// <summary>Refuses to shift targets.</summary>
@@ -132,7 +137,8 @@ internal static class OptionChecks
             options.LogitSoftCap is >= 0 and < double.PositiveInfinity,
             nameof(options.LogitSoftCap), options.LogitSoftCap, "finite and at least 0; 0 is off");
         Check(
-            options.TargetWeighting is TargetWeighting.Uniform or TargetWeighting.Probability or TargetWeighting.ProbabilityVariance,
+            options.TargetWeighting
+                is TargetWeighting.Uniform or TargetWeighting.Probability or TargetWeighting.ProbabilityVariance,
             nameof(options.TargetWeighting), options.TargetWeighting, "Uniform, Probability or ProbabilityVariance");
         Check(
             (options.Statistics & ~(LossStatistics.Accuracy | LossStatistics.Entropy)) == LossStatistics.None,
@@ -190,7 +196,8 @@ internal static class OptionChecks
     {
         if (isSet)
         {
-            throw new ArgumentException(FormattableString.Invariant($"options.{option} is {value}, but must be {needed}."), "options");
+            throw new ArgumentException(
+                FormattableString.Invariant($"options.{option} is {value}, but must be {needed}."), "options");
         }
     }
 }

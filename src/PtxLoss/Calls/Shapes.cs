@@ -45,7 +45,9 @@ internal static class Shapes
         {
             string name = $"{bundle}.{member}";
             throw new ArgumentException(
-                FormattableString.Invariant($"{name} has length {length}, but needs {tokens} values, one per target, or to be empty."), name);
+                FormattableString.Invariant(
+                    $"{name} has length {length}, but needs {tokens} values, one per target, or to be empty."),
+                name);
         }
     }
 

@@ -134,7 +134,8 @@ internal sealed unsafe class FusedHeadPass<TElement, TTarget>(
     private void AddUpTokens(MatrixView<float> logitsGradient, bool adds, int threads)
         => ParallelLoop.Run(Segments.Count(VocabularySize, ColumnsAtATime), threads, block =>
         {
-            Span<float> gradient = Segments.Slice(new Span<float>(matrices.BiasGradient, VocabularySize), (int)block, ColumnsAtATime);
+            Span<float> gradient = Segments.Slice(
+                new Span<float>(matrices.BiasGradient, VocabularySize), (int)block, ColumnsAtATime);
             Span<double> sums = stackalloc double[gradient.Length], widened = stackalloc double[gradient.Length];
             sums.Clear();
             if (adds)
@@ -144,7 +145,8 @@ internal sealed unsafe class FusedHeadPass<TElement, TTarget>(
 
             for (long row = 0; row < logitsGradient.Rows; row++)
             {
-                TensorPrimitives.ConvertTruncating<float, double>(Segments.Slice(logitsGradient.Row(row), (int)block, ColumnsAtATime), widened);
+                TensorPrimitives.ConvertTruncating<float, double>(
+                    Segments.Slice(logitsGradient.Row(row), (int)block, ColumnsAtATime), widened);
                 TensorPrimitives.Add(sums, widened, sums);
             }
 

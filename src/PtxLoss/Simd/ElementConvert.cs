@@ -9,7 +9,8 @@ internal static unsafe class ElementConvert
 {
     /// <summary>Whether elements may be of this type.</summary>
     public static bool Supports<TElement>()
-        => typeof(TElement) == typeof(float) || typeof(TElement) == typeof(double) || typeof(TElement) == typeof(Half) || typeof(TElement) == typeof(BFloat16);
+        => typeof(TElement) == typeof(float) || typeof(TElement) == typeof(double) || typeof(TElement) == typeof(Half)
+            || typeof(TElement) == typeof(BFloat16);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static double ToDouble<TElement>(TElement value)

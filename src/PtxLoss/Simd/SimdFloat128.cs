@@ -24,7 +24,10 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat128 LoadHalfBits(short* address)
-        => new() { Lanes = ((Vector128.WidenLower(Vector64.Load(address).ToVector128Unsafe()) << 13) & Vector128.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    {
+        Vector128<int> bits = Vector128.WidenLower(Vector64.Load(address).ToVector128Unsafe()) << 13;
+        return new() { Lanes = (bits & Vector128.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadUpperHalfPairs(float* address, out SimdFloat128 even, out SimdFloat128 odd)
@@ -45,14 +48,16 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat128 RestoreSpecialHalves(SimdFloat128 halves)
     {
-        Vector128<float> isSpecial = Vector128.GreaterThanOrEqual(Vector128.Abs(halves.Lanes), Vector128.Create(HalfBits.Special));
+        Vector128<float> isSpecial = Vector128.GreaterThanOrEqual(
+            Vector128.Abs(halves.Lanes), Vector128.Create(HalfBits.Special));
         return new() { Lanes = halves.Lanes | (isSpecial & Vector128.Create(float.PositiveInfinity)) };
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool AnyMinusNaN(float* first, float* second)
         => Vector128.GreaterThanAny(
-            Vector128.Max(Vector128.Load((ushort*)first), Vector128.Load((ushort*)second)), Vector128.Create(HalfBits.MinusInfinity));
+            Vector128.Max(Vector128.Load((ushort*)first), Vector128.Load((ushort*)second)),
+            Vector128.Create(HalfBits.MinusInfinity));
 
     public void Store(float* address) => Lanes.Store(address);
 
@@ -71,11 +76,14 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
         Vector128<uint> magnitude = Lanes.AsUInt32() & Vector128.Create(HalfBits.Magnitude);
         Vector128<uint> odd = (magnitude >> 13) & Vector128<uint>.One;
         Vector128<uint> normal = (magnitude + Vector128.Create(HalfBits.Rebias) + odd) >> 13;
-        Vector128<uint> subnormal = (magnitude.AsSingle() + Vector128.Create(0.5f)).AsUInt32() - Vector128.Create(HalfBits.OneHalf);
+        Vector128<uint> subnormal =
+            (magnitude.AsSingle() + Vector128.Create(0.5f)).AsUInt32() - Vector128.Create(HalfBits.OneHalf);
         Vector128<uint> special = Vector128.ConditionalSelect(
             Vector128.IsNaN(Lanes).AsUInt32(), Vector128.Create(HalfBits.NaN), Vector128.Create(HalfBits.Infinity));
-        Vector128<uint> bits = Vector128.ConditionalSelect(Vector128.LessThan(magnitude, Vector128.Create(HalfBits.FirstNormal)), subnormal, normal);
-        bits = Vector128.ConditionalSelect(Vector128.LessThan(magnitude, Vector128.Create(HalfBits.FirstTooLarge)), bits, special);
+        Vector128<uint> bits = Vector128.ConditionalSelect(
+            Vector128.LessThan(magnitude, Vector128.Create(HalfBits.FirstNormal)), subnormal, normal);
+        bits = Vector128.ConditionalSelect(
+            Vector128.LessThan(magnitude, Vector128.Create(HalfBits.FirstTooLarge)), bits, special);
         bits |= (Lanes.AsUInt32() >> 16) & Vector128.Create(HalfBits.Sign);
         Vector128.Narrow(bits, bits).GetLower().Store(address);
     }

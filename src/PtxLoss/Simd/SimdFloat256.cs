@@ -22,7 +22,10 @@ internal unsafe struct SimdFloat256 : ISimdFloat<SimdFloat256>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat256 LoadHalfBits(short* address)
-        => new() { Lanes = ((Vector256.WidenLower(Vector128.Load(address).ToVector256Unsafe()) << 13) & Vector256.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    {
+        Vector256<int> bits = Vector256.WidenLower(Vector128.Load(address).ToVector256Unsafe()) << 13;
+        return new() { Lanes = (bits & Vector256.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadUpperHalfPairs(float* address, out SimdFloat256 even, out SimdFloat256 odd)
@@ -43,14 +46,16 @@ internal unsafe struct SimdFloat256 : ISimdFloat<SimdFloat256>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat256 RestoreSpecialHalves(SimdFloat256 halves)
     {
-        Vector256<float> isSpecial = Vector256.GreaterThanOrEqual(Vector256.Abs(halves.Lanes), Vector256.Create(HalfBits.Special));
+        Vector256<float> isSpecial = Vector256.GreaterThanOrEqual(
+            Vector256.Abs(halves.Lanes), Vector256.Create(HalfBits.Special));
         return new() { Lanes = halves.Lanes | (isSpecial & Vector256.Create(float.PositiveInfinity)) };
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool AnyMinusNaN(float* first, float* second)
         => Vector256.GreaterThanAny(
-            Vector256.Max(Vector256.Load((ushort*)first), Vector256.Load((ushort*)second)), Vector256.Create(HalfBits.MinusInfinity));
+            Vector256.Max(Vector256.Load((ushort*)first), Vector256.Load((ushort*)second)),
+            Vector256.Create(HalfBits.MinusInfinity));
 
     public void Store(float* address) => Lanes.Store(address);
 
@@ -69,11 +74,14 @@ internal unsafe struct SimdFloat256 : ISimdFloat<SimdFloat256>
         Vector256<uint> magnitude = Lanes.AsUInt32() & Vector256.Create(HalfBits.Magnitude);
         Vector256<uint> odd = (magnitude >> 13) & Vector256<uint>.One;
         Vector256<uint> normal = (magnitude + Vector256.Create(HalfBits.Rebias) + odd) >> 13;
-        Vector256<uint> subnormal = (magnitude.AsSingle() + Vector256.Create(0.5f)).AsUInt32() - Vector256.Create(HalfBits.OneHalf);
+        Vector256<uint> subnormal =
+            (magnitude.AsSingle() + Vector256.Create(0.5f)).AsUInt32() - Vector256.Create(HalfBits.OneHalf);
         Vector256<uint> special = Vector256.ConditionalSelect(
             Vector256.IsNaN(Lanes).AsUInt32(), Vector256.Create(HalfBits.NaN), Vector256.Create(HalfBits.Infinity));
-        Vector256<uint> bits = Vector256.ConditionalSelect(Vector256.LessThan(magnitude, Vector256.Create(HalfBits.FirstNormal)), subnormal, normal);
-        bits = Vector256.ConditionalSelect(Vector256.LessThan(magnitude, Vector256.Create(HalfBits.FirstTooLarge)), bits, special);
+        Vector256<uint> bits = Vector256.ConditionalSelect(
+            Vector256.LessThan(magnitude, Vector256.Create(HalfBits.FirstNormal)), subnormal, normal);
+        bits = Vector256.ConditionalSelect(
+            Vector256.LessThan(magnitude, Vector256.Create(HalfBits.FirstTooLarge)), bits, special);
         bits |= (Lanes.AsUInt32() >> 16) & Vector256.Create(HalfBits.Sign);
         Vector128.Narrow(bits.GetLower(), bits.GetUpper()).Store(address);
     }

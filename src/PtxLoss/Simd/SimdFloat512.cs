@@ -23,7 +23,10 @@ internal unsafe struct SimdFloat512 : ISimdFloat<SimdFloat512>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat512 LoadHalfBits(short* address)
-        => new() { Lanes = ((Vector512.WidenLower(Vector256.Load(address).ToVector512Unsafe()) << 13) & Vector512.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    {
+        Vector512<int> bits = Vector512.WidenLower(Vector256.Load(address).ToVector512Unsafe()) << 13;
+        return new() { Lanes = (bits & Vector512.Create(HalfBits.SignExponentFraction)).AsSingle() };
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void LoadUpperHalfPairs(float* address, out SimdFloat512 even, out SimdFloat512 odd)
@@ -44,14 +47,16 @@ internal unsafe struct SimdFloat512 : ISimdFloat<SimdFloat512>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat512 RestoreSpecialHalves(SimdFloat512 halves)
     {
-        Vector512<float> isSpecial = Vector512.GreaterThanOrEqual(Vector512.Abs(halves.Lanes), Vector512.Create(HalfBits.Special));
+        Vector512<float> isSpecial = Vector512.GreaterThanOrEqual(
+            Vector512.Abs(halves.Lanes), Vector512.Create(HalfBits.Special));
         return new() { Lanes = halves.Lanes | (isSpecial & Vector512.Create(float.PositiveInfinity)) };
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool AnyMinusNaN(float* first, float* second)
         => Vector512.GreaterThanAny(
-            Vector512.Max(Vector512.Load((ushort*)first), Vector512.Load((ushort*)second)), Vector512.Create(HalfBits.MinusInfinity));
+            Vector512.Max(Vector512.Load((ushort*)first), Vector512.Load((ushort*)second)),
+            Vector512.Create(HalfBits.MinusInfinity));
 
     public void Store(float* address) => Lanes.Store(address);
 
@@ -70,11 +75,14 @@ internal unsafe struct SimdFloat512 : ISimdFloat<SimdFloat512>
         Vector512<uint> magnitude = Lanes.AsUInt32() & Vector512.Create(HalfBits.Magnitude);
         Vector512<uint> odd = (magnitude >> 13) & Vector512<uint>.One;
         Vector512<uint> normal = (magnitude + Vector512.Create(HalfBits.Rebias) + odd) >> 13;
-        Vector512<uint> subnormal = (magnitude.AsSingle() + Vector512.Create(0.5f)).AsUInt32() - Vector512.Create(HalfBits.OneHalf);
+        Vector512<uint> subnormal =
+            (magnitude.AsSingle() + Vector512.Create(0.5f)).AsUInt32() - Vector512.Create(HalfBits.OneHalf);
         Vector512<uint> special = Vector512.ConditionalSelect(
             Vector512.IsNaN(Lanes).AsUInt32(), Vector512.Create(HalfBits.NaN), Vector512.Create(HalfBits.Infinity));
-        Vector512<uint> bits = Vector512.ConditionalSelect(Vector512.LessThan(magnitude, Vector512.Create(HalfBits.FirstNormal)), subnormal, normal);
-        bits = Vector512.ConditionalSelect(Vector512.LessThan(magnitude, Vector512.Create(HalfBits.FirstTooLarge)), bits, special);
+        Vector512<uint> bits = Vector512.ConditionalSelect(
+            Vector512.LessThan(magnitude, Vector512.Create(HalfBits.FirstNormal)), subnormal, normal);
+        bits = Vector512.ConditionalSelect(
+            Vector512.LessThan(magnitude, Vector512.Create(HalfBits.FirstTooLarge)), bits, special);
         bits |= (Lanes.AsUInt32() >> 16) & Vector512.Create(HalfBits.Sign);
         Avx512F.ConvertToVector256UInt16(bits).Store(address);
     }

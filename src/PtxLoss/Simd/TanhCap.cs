@@ -21,8 +21,8 @@ internal readonly struct TanhCap(double cap)
     public double Of(double x) => Of(Vector256.Create(x)).ToScalar();
 
     /// <summary>
-    /// The derivative, 1 − tanh²(x/c), as 4e / (1 + e)² with e = e^(−2|x|/c), in which nothing cancels; 1 for infinities, which are not
-    /// capped.
+    /// The derivative, 1 − tanh²(x/c), as 4e / (1 + e)² with e = e^(−2|x|/c), in which nothing cancels; 1 for infinities, which
+    /// are not capped.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Vector256<double> Slope(Vector256<double> x)

@@ -205,7 +205,8 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
         state.Unmasked = row.Length - ElementConvert.CountMasked(row);
 
         static Vector256<double> WithoutMasked(Vector256<double> logits)
-            => Vector256.AndNot(logits, Vector256.Equals(logits, Vector256.Create(double.NegativeInfinity))) * LogSumExpState.LogitSumScale;
+            => Vector256.AndNot(
+                logits, Vector256.Equals(logits, Vector256.Create(double.NegativeInfinity))) * LogSumExpState.LogitSumScale;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -214,7 +215,8 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
         => typeof(TTransforms) == typeof(On) ? transform.Of(logits) : logits;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<double> Weighted(Vector256<double> shift, Vector256<double> exponential) => AboveLowest(shift) * exponential;
+    private static Vector256<double> Weighted(Vector256<double> shift, Vector256<double> exponential)
+        => AboveLowest(shift) * exponential;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> AboveLowest(Vector256<double> shift)
@@ -235,7 +237,10 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
         }
 
         return Vector256.Create(
-            ElementConvert.ToDouble(four[0]), ElementConvert.ToDouble(four[1]), ElementConvert.ToDouble(four[2]), ElementConvert.ToDouble(four[3]));
+            ElementConvert.ToDouble(four[0]),
+            ElementConvert.ToDouble(four[1]),
+            ElementConvert.ToDouble(four[2]),
+            ElementConvert.ToDouble(four[3]));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

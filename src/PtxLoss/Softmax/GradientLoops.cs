@@ -43,7 +43,8 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
         int unaligned = Math.Min(count, CountToAlignment(destination)), done = 0;
         for (; done < unaligned; done += Math.Min(TVector.Count, unaligned - done))
         {
-            WritePart<TCaps, TEntropy, TAccumulates>(source + done, destination + done, Math.Min(TVector.Count, unaligned - done), in run);
+            WritePart<TCaps, TEntropy, TAccumulates>(
+                source + done, destination + done, Math.Min(TVector.Count, unaligned - done), in run);
         }
 
         int steps = (count - done) / (4 * TVector.Count);
@@ -83,12 +84,15 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
     }
 
     /// <summary>A register or less.</summary>
-    private static void WritePart<TCaps, TEntropy, TAccumulates>(TLogit* source, TLogit* destination, int count, in RunGradient run)
+    private static void WritePart<TCaps, TEntropy, TAccumulates>(
+        TLogit* source, TLogit* destination, int count, in RunGradient run)
         where TCaps : struct, IFlag
         where TEntropy : struct, IFlag
         where TAccumulates : struct, IFlag
     {
-        TVector before = typeof(TAccumulates) == typeof(On) ? PartialVector<TVector, TLogit, TFormat>.Load(destination, count) : default;
+        TVector before = typeof(TAccumulates) == typeof(On)
+            ? PartialVector<TVector, TLogit, TFormat>.Load(destination, count)
+            : default;
         TVector loaded = PartialVector<TVector, TLogit, TFormat>.Load(source, count);
         TVector gradient = new Arithmetic<TCaps, TEntropy, TAccumulates>(in run).Of(loaded, before);
         PartialVector<TVector, TLogit, TFormat>.Store(gradient, destination, count);
@@ -170,7 +174,8 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Of(TLogit* source, TLogit* destination)
-            => Of(TFormat.Load<TVector>(source), typeof(TAccumulates) == typeof(On) ? TFormat.Load<TVector>(destination) : default);
+            => Of(
+                TFormat.Load<TVector>(source), typeof(TAccumulates) == typeof(On) ? TFormat.Load<TVector>(destination) : default);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Of(TVector loaded, TVector before)

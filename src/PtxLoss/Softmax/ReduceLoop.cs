@@ -92,7 +92,8 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                 TFormat.LoadTwo(block + i + (2 * TVector.Count), out TVector x2, out TVector x3);
                 TVector u0 = math.U(x0), u1 = math.U(x1), u2 = math.U(x2), u3 = math.U(x3);
                 TVector largest = TVector.Max(TVector.Max(u0, u1), TVector.Max(u2, u3));
-                stops = TVector.AnyGreater(largest, typeof(TCaps) == typeof(On) ? margin : TVector.Create(AffineExponent.LargestExcess));
+                stops = TVector.AnyGreater(
+                    largest, typeof(TCaps) == typeof(On) ? margin : TVector.Create(AffineExponent.LargestExcess));
                 if (typeof(TSumsLogits) == typeof(On))
                 {
                     stops |= TVector.AnyGreater(lowest, TVector.Min(TVector.Min(u0, u1), TVector.Min(u2, u3)));
@@ -170,7 +171,8 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
         {
             int rest = Math.Min(TVector.Count, count - i);
             TVector x = PartialVector<TVector, TLogit, TFormat>.Load(block + i, rest), u = math.U(x);
-            if (TVector.AnyGreater(u, margin) || ((typeof(TSumsLogits) == typeof(On) || TFormat.HidesNaN) && TVector.AnyGreater(lowest, u)))
+            if (TVector.AnyGreater(u, margin)
+                || ((typeof(TSumsLogits) == typeof(On) || TFormat.HidesNaN) && TVector.AnyGreater(lowest, u)))
             {
                 return i;
             }
@@ -237,7 +239,8 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
 
         if (typeof(TSumsLogits) == typeof(On))
         {
-            state.LogitSum += TVector.SumOfDoubles(total) * ((typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale * exponent.Scale) * LogSumExpState.LogitSumScale);
+            double unit = typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale * exponent.Scale;
+            state.LogitSum += TVector.SumOfDoubles(total) * (unit * LogSumExpState.LogitSumScale);
         }
     }
 

@@ -125,7 +125,8 @@ internal readonly struct ReferenceRange
         {
             const double mostCaps = 20; // further out, what is left of a cap's 1 − |T| is below the range of float
             furthest = Math.Min(furthest, mostCaps * cap);
-            isNormal &= cap is >= lowestConstant and <= highestConstant && cap * scale is >= lowestConstant and <= highestConstant;
+            isNormal &= cap is >= lowestConstant and <= highestConstant
+                && cap * scale is >= lowestConstant and <= highestConstant;
         }
         else if (float.IsFinite(TFormat.MinusInfinity))
         {

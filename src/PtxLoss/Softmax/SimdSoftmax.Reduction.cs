@@ -142,7 +142,9 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
         /// <summary>The first NaN is the maximum to those who ask where one is. It shows in the sum.</summary>
         private void FindNaN(ref LogSumExpState state)
         {
-            int end = !_options.Wants(RowStatistics.ArgMax) || !double.IsNaN(state.Sum) ? 0 : double.IsNaN(state.Max) ? state.ArgMax : Length;
+            int end = !_options.Wants(RowStatistics.ArgMax) || !double.IsNaN(state.Sum) ? 0
+                : double.IsNaN(state.Max) ? state.ArgMax
+                : Length;
             for (int i = 0; i < end; i++)
             {
                 if (double.IsNaN(ElementConvert.ToDouble(Row[i])))

@@ -33,7 +33,8 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat> : Sof
 
     public override GradientPlan Plan(in GradientTraits traits)
     {
-        int segments = Segments.Count(traits.RowLength, traits.SegmentLength), runs = RunsOf(Math.Min(traits.SegmentLength, traits.RowLength));
+        int segments = Segments.Count(traits.RowLength, traits.SegmentLength);
+        int runs = RunsOf(Math.Min(traits.SegmentLength, traits.RowLength));
         bool hasRuns = traits.IsReduced && traits.RowLength > MaxShortLength && segments * runs <= MaxRuns;
         GradientMethod method = typeof(TLogit) != typeof(float) || traits.Accumulates ? GradientMethod.Recompute
             : traits.ExceedsCaches ? GradientMethod.NonTemporal
@@ -57,7 +58,8 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat> : Sof
                 return;
             }
 
-            switch (options.Transform.HasCap, options.Wants(RowStatistics.Entropy), options.Wants(RowStatistics.Mean), stored != null)
+            bool wantsEntropy = options.Wants(RowStatistics.Entropy), wantsMean = options.Wants(RowStatistics.Mean);
+            switch (options.Transform.HasCap, wantsEntropy, wantsMean, stored != null)
             {
                 case (true, true, _, _) or (true, _, true, _):
                     pass.Reduce<On, On, On, Off>(out state);
@@ -127,7 +129,12 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat> : Sof
         {
             if (!IsTooLarge(factor) && !IsTooLarge(entropyFactor) && !IsTooLarge(request.Uniform))
             {
-                Write(in request, row + start, gradient + start, count, new(in exponent, (float)factor, (float)entropyFactor, (float)request.Uniform));
+                Write(
+                    in request,
+                    row + start,
+                    gradient + start,
+                    count,
+                    new(in exponent, (float)factor, (float)entropyFactor, (float)request.Uniform));
             }
             else if (request.Method == GradientMethod.ScaleStored)
             {

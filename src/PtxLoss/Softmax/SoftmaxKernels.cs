@@ -32,7 +32,8 @@ internal static class SoftmaxKernels
         where TLogit : unmanaged
         => Cache<TLogit>.Best
             ?? throw new ArgumentException(
-                $"logits of type {typeof(TLogit)} are not supported; float, double, Half and PtxLosses.BFloat16 are.", nameof(logits));
+                $"logits of type {typeof(TLogit)} are not supported; float, double, Half and PtxLosses.BFloat16 are.",
+                nameof(logits));
 
     private static class Cache<TLogit>
         where TLogit : unmanaged

@@ -29,7 +29,8 @@ Tensor<float> hidden = Tensor.Create<float>([0.5f, -1, 0.2f, 0.8f], [2, 2]);
 Tensor<float> weight = Tensor.Create<float>([1, -2, 0.3f, 0.4f, -1, 1.5f], [3, 2]);
 Tensor<float> hiddenGradient = Tensor.CreateFromShape<float>([2, 2]), weightGradient = Tensor.CreateFromShape<float>([3, 2]);
 Print("hidden", PtxLoss.ComputeFromHidden(1.5, hidden, weight, [0, 2], 0.1).Total);
-PtxLoss.ComputeFromHiddenWithGradient(1.5, hidden, weight, [0, 2], 0.1, new() { Hidden = hiddenGradient, Weight = weightGradient });
+PtxLoss.ComputeFromHiddenWithGradient(
+    1.5, hidden, weight, [0, 2], 0.1, new() { Hidden = hiddenGradient, Weight = weightGradient });
 Print("weight gradient", [.. weightGradient]);
 
 double[] loss = new double[2], entropy = new double[2], logSumExp = new double[2];

@@ -45,7 +45,8 @@ internal static unsafe class BatchPassCalls
             var pass = new BatchPass<TLogit, int>(
                 kernel, in memory, OptionChecks.RowOptionsOf(options), coefficient / normalizer.DivisorFor(count.Weight));
             TokenLosses sums = BatchScheduler.Run(in pass);
-            return new(0, coefficient, new(sums, count.Weight, count.Tokens, options.Statistics), normalizer, options.ZLossCoefficient);
+            return new(
+                0, coefficient, new(sums, count.Weight, count.Tokens, options.Statistics), normalizer, options.ZLossCoefficient);
         }
     }
 }

@@ -11,7 +11,8 @@ public class AccumulatorTests
     private readonly int[] _targets = [3, -100, 49, 0, 7, -100, 7, 1];
 
     /// <summary>A batch, split into micro-batches that end at these tokens, which so many replicas share.</summary>
-    public sealed record Draw(int Tokens, int[] Ends, int Replicas, int Seed, PtxLossOptions Options, bool HasWeights, bool IsCountedFirst);
+    public sealed record Draw(
+        int Tokens, int[] Ends, int Replicas, int Seed, PtxLossOptions Options, bool HasWeights, bool IsCountedFirst);
 
     [Fact]
     public void Any_split_of_a_batch_gives_its_loss_and_the_very_bits_of_its_gradient()
@@ -23,7 +24,8 @@ public class AccumulatorTests
         const double rlLoss = 1.5, coefficient = 0.3;
         var random = new Random(drawn.Seed);
         float[] logits = TestData.Logits(drawn.Tokens * vocabularySize, drawn.Seed);
-        int[] targets = [.. TestData.Targets(drawn.Tokens, vocabularySize, drawn.Seed).Select(target => random.Next(4) == 0 ? -100 : target)];
+        int[] targets = [.. TestData.Targets(drawn.Tokens, vocabularySize, drawn.Seed).Select(
+            target => random.Next(4) == 0 ? -100 : target)];
         float[] weights = [.. targets.Select(_ => drawn.HasWeights ? random.Next(3) * 0.75f : 1)];
         double counted = weights.Zip(targets, (weight, target) => target < 0 ? 0.0 : weight).Sum();
         float[] WeightsOf(Range tokens) => drawn.HasWeights ? weights[tokens] : [];
@@ -37,8 +39,9 @@ public class AccumulatorTests
         foreach (int end in drawn.Ends.Append(drawn.Tokens))
         {
             Range tokens = start..end, values = (start * vocabularySize)..(end * vocabularySize);
+            Span<float> part = gradient.AsSpan(values);
             PtxLossResult result = PtxLoss.ComputeWithGradient(
-                0, logits[values], targets[tokens], vocabularySize, coefficient, gradient.AsSpan(values), shared, WeightsOf(tokens));
+                0, logits[values], targets[tokens], vocabularySize, coefficient, part, shared, WeightsOf(tokens));
             PtxLossAccumulator replica = replicas[random.Next(drawn.Replicas)];
             if (drawn.IsCountedFirst)
             {
@@ -46,7 +49,8 @@ public class AccumulatorTests
             }
             else
             {
-                replica.Add(PtxLoss.Compute(0, logits[values], targets[tokens], vocabularySize, 1, drawn.Options, WeightsOf(tokens)));
+                replica.Add(
+                    PtxLoss.Compute(0, logits[values], targets[tokens], vocabularySize, 1, drawn.Options, WeightsOf(tokens)));
             }
 
             start = end;
@@ -80,7 +84,8 @@ public class AccumulatorTests
     private static void CheckStatistics(PtxLossResult actual, PtxLossResult whole, ScalarReference expected)
     {
         (actual.Accuracy.HasValue, actual.Entropy.HasValue).Should().Be((whole.Accuracy.HasValue, whole.Entropy.HasValue));
-        Closeness.ShouldBeClose([actual.Accuracy ?? 0, actual.Entropy ?? 0], [whole.Accuracy ?? 0, whole.Entropy ?? 0], _ => 1e-13);
+        Closeness.ShouldBeClose(
+            [actual.Accuracy ?? 0, actual.Entropy ?? 0], [whole.Accuracy ?? 0, whole.Entropy ?? 0], _ => 1e-13);
         Closeness.ShouldBeClose(
             [actual.Accuracy ?? 0, actual.Entropy ?? 0],
             [actual.Accuracy.HasValue ? expected.Accuracy : 0, actual.Entropy.HasValue ? expected.MeanEntropy : 0],
@@ -90,17 +95,26 @@ public class AccumulatorTests
     [Fact]
     public void A_statistic_is_known_if_it_is_known_of_all_that_was_added()
     {
-        PtxLossResult none = Of(LossStatistics.None), accuracy = Of(LossStatistics.Accuracy), both = Of(LossStatistics.Accuracy | LossStatistics.Entropy);
+        PtxLossResult none = Of(LossStatistics.None), accuracy = Of(LossStatistics.Accuracy);
+        PtxLossResult both = Of(LossStatistics.Accuracy | LossStatistics.Entropy);
         PtxLossResult ignored = PtxLoss.Compute(0, _logits.AsSpan(0, VocabularySize), [-100], VocabularySize, 1);
 
         Known(both, both).Should().Be((both.Accuracy, both.Entropy));
         Known(both, accuracy).Should().Be((both.Accuracy, null));
         Known(accuracy, both).Should().Be((both.Accuracy, null));
         Known(both, none, both).Should().Be((null, null));
-        Known(ignored, both, ignored).Should().Be((both.Accuracy, both.Entropy), "there is nothing to know of tokens that do not count");
+        Known(ignored, both, ignored).Should().Be(
+            (both.Accuracy, both.Entropy), "there is nothing to know of tokens that do not count");
         Known().Should().Be((null, null));
         Known(ignored).Should().Be((null, null));
-        Known(PtxLoss.Compute(0, _logits.AsSpan(0, VocabularySize), [-100], VocabularySize, 1, new() { Statistics = LossStatistics.Entropy })).Should().Be((null, 0));
+        Known(
+            PtxLoss.Compute(
+                0,
+                _logits.AsSpan(0, VocabularySize),
+                [-100],
+                VocabularySize,
+                1,
+                new() { Statistics = LossStatistics.Entropy })).Should().Be((null, 0));
 
         PtxLossResult Of(LossStatistics statistics)
             => PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, new() { Statistics = statistics });
@@ -153,7 +167,8 @@ public class AccumulatorTests
         static (double? Accuracy, double? Entropy) Known(double correctSum, double entropySum, LossStatistics statistics)
         {
             var accumulator = new PtxLossAccumulator();
-            accumulator.Add(3, 2, tokenCount: 2, correctSum: correctSum, entropySum: entropySum, options: new() { Statistics = statistics });
+            accumulator.Add(
+                3, 2, tokenCount: 2, correctSum: correctSum, entropySum: entropySum, options: new() { Statistics = statistics });
             PtxLossResult result = accumulator.ToResult(0, 1);
             return (result.Accuracy, result.Entropy);
         }
@@ -184,7 +199,8 @@ public class AccumulatorTests
     [InlineData(0, 1, 0, "correctSum is 1, but must be from 0 to weightSum.*")]
     [InlineData(0, 0, 1, "entropySum is 1, but must be 0 where weightSum is 0.*")]
     [InlineData(0, 0, double.NaN, "entropySum is NaN, but must be 0 where weightSum is 0.*")]
-    public void Sums_of_statistics_that_cannot_be_are_refused(double weightSum, double correctSum, double entropySum, string message)
+    public void Sums_of_statistics_that_cannot_be_are_refused(
+        double weightSum, double correctSum, double entropySum, string message)
     {
         var accumulator = new PtxLossAccumulator();
         Refuses(
@@ -199,9 +215,20 @@ public class AccumulatorTests
     {
         _logits[7] = float.NaN;
         var accumulator = new PtxLossAccumulator();
-        accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, new() { Statistics = LossStatistics.Accuracy | LossStatistics.Entropy }));
         accumulator.Add(
-            accumulator.LossSum, accumulator.WeightSum, correctSum: accumulator.CorrectSum, entropySum: accumulator.EntropySum, options: new() { Statistics = LossStatistics.Accuracy });
+            PtxLoss.Compute(
+                0,
+                _logits,
+                _targets,
+                VocabularySize,
+                1,
+                new() { Statistics = LossStatistics.Accuracy | LossStatistics.Entropy }));
+        accumulator.Add(
+            accumulator.LossSum,
+            accumulator.WeightSum,
+            correctSum: accumulator.CorrectSum,
+            entropySum: accumulator.EntropySum,
+            options: new() { Statistics = LossStatistics.Accuracy });
 
         double.IsNaN(accumulator.EntropySum).Should().BeTrue();
         accumulator.ToResult(0, 1).Entropy.Should().Be(double.NaN);
@@ -212,7 +239,8 @@ public class AccumulatorTests
     public void Sums_of_other_processes_are_as_good_as_the_accumulators_they_come_from()
     {
         var options = new PtxLossOptions { ZLossCoefficient = 0.1 };
-        PtxLossResult expected = PtxLoss.Compute(2, _logits, _targets, VocabularySize, 0.5, options, [1, 1, 0.5f, 2, 0, 1, 1, 0.25f]);
+        PtxLossResult expected = PtxLoss.Compute(
+            2, _logits, _targets, VocabularySize, 0.5, options, [1, 1, 0.5f, 2, 0, 1, 1, 0.25f]);
         PtxLossAccumulator here = new(), there = new();
         here.Add(expected);
 
@@ -271,7 +299,8 @@ public class AccumulatorTests
         accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options));
         accumulator.Add(lossSum: 4, weightSum: 2, options: options);
 
-        double sum = ScalarReference.Compute<float, int>(0, _logits, _targets, VocabularySize, 1, new() { Reduction = LossReduction.Sum }).LanguageModelLoss;
+        double sum = ScalarReference.Compute<float, int>(
+            0, _logits, _targets, VocabularySize, 1, new() { Reduction = LossReduction.Sum }).LanguageModelLoss;
         accumulator.ToResult(0, 1).LanguageModelLoss.ShouldBeTheLoss((sum + 4) / 20);
     }
 
@@ -302,7 +331,8 @@ public class AccumulatorTests
         RefusesBoth(options with { Denominator = 8 }, "Denominator is 8, but 7 in what was added before; *");
         RefusesBoth(options with { Denominator = null }, "Denominator is null, but 7 in what was added before; *");
         RefusesBoth(
-            options with { Denominator = null, Reduction = LossReduction.Sum }, "Reduction is Sum, but Mean in what was added before; *");
+            options with { Denominator = null, Reduction = LossReduction.Sum },
+            "Reduction is Sum, but Mean in what was added before; *");
         Refuses(() => accumulator.Add(3, 2), "ZLossCoefficient is 0, but 0.1 in what was added before; *", "options");
         var other = new PtxLossAccumulator();
         other.Add(3, 2);
@@ -317,7 +347,8 @@ public class AccumulatorTests
             Refuses(() => accumulator.Add(3, 2, options: others), message, "options");
         }
 
-        (double, double, double, long) Sums() => (accumulator.LossSum, accumulator.WeightSum, accumulator.ZLossSum, accumulator.TokenCount);
+        (double, double, double, long) Sums()
+            => (accumulator.LossSum, accumulator.WeightSum, accumulator.ZLossSum, accumulator.TokenCount);
     }
 
     [Theory]
@@ -329,19 +360,23 @@ public class AccumulatorTests
     [InlineData(0, 0, 1, 0.1, "zLossSum is 1, but must be 0 where weightSum is 0.*")]
     [InlineData(1, 2, 1, 0, "zLossSum is 1, but must be 0 where options.ZLossCoefficient is 0.*")]
     [InlineData(1, 2, -1, 0.1, "zLossSum is -1, but must be at least 0.*")]
-    public void Sums_that_cannot_be_are_refused(double lossSum, double weightSum, double zLossSum, double zLossCoefficient, string message)
+    public void Sums_that_cannot_be_are_refused(
+        double lossSum, double weightSum, double zLossSum, double zLossCoefficient, string message)
     {
         var accumulator = new PtxLossAccumulator();
         var options = new PtxLossOptions { ZLossCoefficient = zLossCoefficient };
 
         Refuses(
-            () => accumulator.Add(lossSum, weightSum, zLossSum, 2, options: options), message, message[..message.IndexOf(' ', StringComparison.Ordinal)]);
+            () => accumulator.Add(lossSum, weightSum, zLossSum, 2, options: options),
+            message,
+            message[..message.IndexOf(' ', StringComparison.Ordinal)]);
         accumulator.TokenCount.Should().Be(0);
     }
 
     [Fact]
     public void Less_than_no_tokens_are_refused()
-        => Refuses(() => new PtxLossAccumulator().Add(1, 2, tokenCount: -1), "tokenCount is -1, but must be at least 0.*", "tokenCount");
+        => Refuses(
+            () => new PtxLossAccumulator().Add(1, 2, tokenCount: -1), "tokenCount is -1, but must be at least 0.*", "tokenCount");
 
     [Fact]
     public void Sums_are_reduced_as_their_options_say()
@@ -360,7 +395,9 @@ public class AccumulatorTests
             PtxLossResult result = accumulator.ToResult(1, 1);
             double divisor = options.Reduction == LossReduction.Sum ? 1 : 3;
             (result.LanguageModelLoss, result.ZLoss, result.Total).Should().Be(
-                (6 / divisor, options.ZLossCoefficient * 8 / divisor, 1 + ((6 + (options.ZLossCoefficient * options.ZLossCoefficient * 8)) / divisor)));
+                (6 / divisor,
+                    options.ZLossCoefficient * 8 / divisor,
+                    1 + ((6 + (options.ZLossCoefficient * options.ZLossCoefficient * 8)) / divisor)));
         }
 
         Refuses(
@@ -378,7 +415,10 @@ public class AccumulatorTests
         var accumulator = new PtxLossAccumulator();
         accumulator.Add(PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options, new float[8]));
 
-        Refuses(() => accumulator.Add(3, 2, tokenCount: 2, options: options), "options.Denominator is 0, but 8 tokens count, *", "options");
+        Refuses(
+            () => accumulator.Add(3, 2, tokenCount: 2, options: options),
+            "options.Denominator is 0, but 8 tokens count, *",
+            "options");
     }
 
     [Fact]
@@ -404,7 +444,14 @@ public class AccumulatorTests
                [.. ends.Order()],
                replicas,
                seed,
-               new() { LabelSmoothing = smoothing, ZLossCoefficient = zLoss, Reduction = reduction, TargetWeighting = weighting, Statistics = statistics },
+               new()
+               {
+                   LabelSmoothing = smoothing,
+                   ZLossCoefficient = zLoss,
+                   Reduction = reduction,
+                   TargetWeighting = weighting,
+                   Statistics = statistics,
+               },
                HasWeights: (flags & 1) != 0,
                IsCountedFirst: (flags & 2) != 0);
 

@@ -1,15 +1,16 @@
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// <see cref="CrossEntropy"/>'s vector-Jacobian product of all its outputs: against what they do when a logit moves, in double, and for the
-/// other types against double.
+/// <see cref="CrossEntropy"/>'s vector-Jacobian product of all its outputs: against what they do when a logit moves, in double,
+/// and for the other types against double.
 /// </summary>
 public class BackwardTests
 {
     private const int Tokens = 4;
 
     /// <summary>∂L/∂ of each output; 0 for some tokens.</summary>
-    private static readonly double[] _ofLoss = [0.7, 0, -1.5, 0.4], _ofLogSumExp = [0.3, -0.8, 0, 0.1], _ofEntropy = [-0.6, 0.9, 0.5, 0];
+    private static readonly double[] _ofLoss = [0.7, 0, -1.5, 0.4], _ofLogSumExp = [0.3, -0.8, 0, 0.1];
+    private static readonly double[] _ofEntropy = [-0.6, 0.9, 0.5, 0];
 
     public static TheoryData<int, double, double, double, bool> Cases
     {
@@ -60,7 +61,8 @@ public class BackwardTests
         double Weighed(double[] moved)
         {
             double[] loss = new double[Tokens], logSumExp = new double[Tokens], entropy = new double[Tokens];
-            CrossEntropy.Forward(moved, targets, vocabularySize, new() { Loss = loss, LogSumExp = logSumExp, Entropy = entropy }, options);
+            CrossEntropy.Forward(
+                moved, targets, vocabularySize, new() { Loss = loss, LogSumExp = logSumExp, Entropy = entropy }, options);
             return Enumerable.Range(0, Tokens)
                 .Sum(t => (_ofLoss[t] * loss[t]) + (_ofLogSumExp[t] * logSumExp[t]) + (_ofEntropy[t] * entropy[t]));
         }
@@ -73,7 +75,10 @@ public class BackwardTests
     [InlineData(40_000)] // more than a segment
     public void Other_types_match_double(int vocabularySize)
     {
-        foreach ((double cap, double scale, double smoothing) in new[] { (0.0, 1.0, 0.0), (0, 1.7, 0), (30, 1, 0), (5, 0.6, 0.1), (0, 1, 0.3) })
+        foreach ((double cap, double scale, double smoothing) in new[]
+        {
+            (0.0, 1.0, 0.0), (0, 1.7, 0), (30, 1, 0), (5, 0.6, 0.1), (0, 1, 0.3),
+        })
         {
             foreach (bool accumulates in new[] { false, true })
             {
@@ -211,7 +216,8 @@ public class BackwardTests
         Closeness.ShouldBeClose(gradient, expected, i => 1e-12 * (1e-3 + Math.Abs(expected[i])));
     }
 
-    private static double[] Backward(double[] logits, int[] targets, int vocabularySize, PtxLossOptions options, double[]? initial = null)
+    private static double[] Backward(
+        double[] logits, int[] targets, int vocabularySize, PtxLossOptions options, double[]? initial = null)
     {
         (double[] logSumExp, double[] entropy) = Forward(logits, targets, vocabularySize, options);
         double[] gradient = [.. initial ?? new double[logits.Length]];
@@ -226,7 +232,8 @@ public class BackwardTests
         return gradient;
     }
 
-    private static (double[] LogSumExp, double[] Entropy) Forward(double[] logits, int[] targets, int vocabularySize, PtxLossOptions options)
+    private static (double[] LogSumExp, double[] Entropy) Forward(
+        double[] logits, int[] targets, int vocabularySize, PtxLossOptions options)
     {
         double[] logSumExp = new double[Tokens], entropy = new double[Tokens];
         CrossEntropy.Forward(logits, targets, vocabularySize, new() { LogSumExp = logSumExp, Entropy = entropy }, options);
@@ -237,10 +244,12 @@ public class BackwardTests
         int vocabularySize, PtxLossOptions options, double rounding, double spread = 3, double offset = 0)
         where TLogit : unmanaged
     {
-        TLogit[] logits = [.. TestData.Logits(Tokens * vocabularySize, seed: 9, spread, offset).Select(x => ElementConvert.FromDouble<TLogit>(x))];
+        TLogit[] logits = [.. TestData.Logits(Tokens * vocabularySize, seed: 9, spread, offset).Select(
+            x => ElementConvert.FromDouble<TLogit>(x))];
         logits[1] = ElementConvert.FromDouble<TLogit>(double.NegativeInfinity);
         int[] targets = [3, vocabularySize - 1, -100, 0];
-        TLogit[] initial = [.. TestData.Logits(logits.Length, seed: 10, spread: 0.01).Select(x => ElementConvert.FromDouble<TLogit>(x))];
+        TLogit[] initial = [.. TestData.Logits(logits.Length, seed: 10, spread: 0.01).Select(
+            x => ElementConvert.FromDouble<TLogit>(x))];
         double[] exact = [.. logits.Select(ElementConvert.ToDouble)], before = [.. initial.Select(ElementConvert.ToDouble)];
         double[] expected = Backward(exact, targets, vocabularySize, options, before);
         (double[] logSumExp, double[] entropy) = Forward(exact, targets, vocabularySize, options);
@@ -263,19 +272,23 @@ public class BackwardTests
             gradient,
             options);
 
-        // Each exponential is off by less than 1e-5 of itself, as in Closeness.ShouldBeTheGradient, or 3e-5 below a cap, which is a tanh in float.
+        // Each exponential is off by less than 1e-5 of itself, as in Closeness.ShouldBeTheGradient, or 3e-5 below a cap, which
+        // is a tanh in float.
         void Check(TLogit[] gradient) => Closeness.ShouldBeClose([.. gradient.Select(ElementConvert.ToDouble)], expected, i =>
         {
             int token = i / vocabularySize;
             double cap = options.LogitSoftCap;
-            double z = options.LogitScale * (cap == 0 || double.IsInfinity(exact[i]) ? exact[i] : cap * Math.Tanh(exact[i] / cap));
+            double z =
+                options.LogitScale * (cap == 0 || double.IsInfinity(exact[i]) ? exact[i] : cap * Math.Tanh(exact[i] / cap));
             double below = z - logSumExp[token], p = Math.Exp(below);
-            double factor = Math.Abs(_ofLoss[token]) + Math.Abs(_ofLogSumExp[token]) + Math.Abs(_ofEntropy[token] * entropy[token]);
+            double factor = Math.Abs(_ofLoss[token]) + Math.Abs(_ofLogSumExp[token])
+                + Math.Abs(_ofEntropy[token] * entropy[token]);
             double multiple = double.IsInfinity(below) ? 0 : factor + Math.Abs(_ofEntropy[token] * below), product = p * multiple;
             double softmax = cap == 0 ? 1e-5 : 3e-5, added = options.AccumulateGradient ? Math.Abs(before[i]) : 0;
             return (2 * rounding * (Math.Abs(expected[i]) + added))
                 + (options.LogitScale * ((softmax * product) + (Math.Pow(2, -22) * options.LabelSmoothing / vocabularySize)))
-                + (typeof(TLogit) == typeof(Half) ? Math.Pow(2, -25) : 1.2e-38 * (1 + multiple)); // exponentials below may be flushed
+                // Exponentials below may be flushed.
+                + (typeof(TLogit) == typeof(Half) ? Math.Pow(2, -25) : 1.2e-38 * (1 + multiple));
         });
     }
 }

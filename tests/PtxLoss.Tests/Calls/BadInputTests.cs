@@ -26,7 +26,10 @@ public class BadInputTests
 
     [Fact]
     public void A_product_that_overflows_int()
-        => Rejects("logits", "logits holds 12 values, but 3 targets × vocabularySize 2147483647 need 6442450941", vocabularySize: int.MaxValue);
+        => Rejects(
+            "logits",
+            "logits holds 12 values, but 3 targets × vocabularySize 2147483647 need 6442450941",
+            vocabularySize: int.MaxValue);
 
     [Theory]
     [InlineData(0)]
@@ -40,13 +43,23 @@ public class BadInputTests
     [InlineData(int.MaxValue)]
     [InlineData(int.MinValue)]
     public void A_target_outside_the_vocabulary(int target)
-        => Rejects("targets", $"targets[2] is {target}, which is outside [0, 4) and is not the ignored -100", targets: [0, -100, target]);
+        => Rejects(
+            "targets",
+            $"targets[2] is {target}, which is outside [0, 4) and is not the ignored -100",
+            targets: [0, -100, target]);
 
     [Fact]
     public void A_target_of_a_type_that_cannot_be_the_ignored_one()
     {
-        RejectsTarget(9u, 9u, "targets[1] is 9, which is outside [0, 4) and is not the ignored -100. UInt32 cannot be -100; set IgnoreIndex to a value it can hold.");
-        RejectsTarget(unchecked((uint)-100), 4294967196u, "targets[1] is 4294967196, *. UInt32 cannot be -100; set IgnoreIndex to a value it can hold.");
+        RejectsTarget(
+            9u,
+            9u,
+            "targets[1] is 9, which is outside [0, 4) and is not the ignored -100. UInt32 cannot be -100; "
+                + "set IgnoreIndex to a value it can hold.");
+        RejectsTarget(
+            unchecked((uint)-100),
+            4294967196u,
+            "targets[1] is 4294967196, *. UInt32 cannot be -100; set IgnoreIndex to a value it can hold.");
         RejectsTarget((byte)9, (byte)9, "*. Byte cannot be 300; set IgnoreIndex to a value it can hold.", ignoreIndex: 300);
         RejectsTarget((sbyte)9, (sbyte)9, "*. SByte cannot be -129; set IgnoreIndex to a value it can hold.", ignoreIndex: -129);
         RejectsTarget((sbyte)9, (sbyte)9, "targets[1] is 9, which is outside [0, 4) and is not the ignored -100.");
@@ -56,7 +69,8 @@ public class BadInputTests
 
     [Fact]
     public void A_target_that_is_a_letter_is_named_by_its_number()
-        => RejectsTarget('A', 65, "targets[1] is 65, which is outside [0, 4) and is not the ignored -100. Char cannot be -100; *.");
+        => RejectsTarget(
+            'A', 65, "targets[1] is 65, which is outside [0, 4) and is not the ignored -100. Char cannot be -100; *.");
 
     [Fact]
     public void A_value_out_of_range_is_in_the_exception()
@@ -82,7 +96,11 @@ public class BadInputTests
 
     [Fact]
     public void A_target_that_would_be_ignored_by_default()
-        => Rejects("targets", "targets[1] is -100, which is outside [0, 4).", targets: [0, -100, 1], options: new() { IgnoreIndex = null });
+        => Rejects(
+            "targets",
+            "targets[1] is -100, which is outside [0, 4).",
+            targets: [0, -100, 1],
+            options: new() { IgnoreIndex = null });
 
     [Theory]
     [InlineData(double.NaN)]
@@ -97,7 +115,10 @@ public class BadInputTests
     [InlineData(double.NaN)]
     [InlineData(double.PositiveInfinity)]
     public void A_denominator_that_cannot_divide(double denominator)
-        => Rejects("options", Invariant($"options.Denominator is {denominator}, but must be finite and at least 0, or null."), options: new() { Denominator = denominator });
+        => Rejects(
+            "options",
+            Invariant($"options.Denominator is {denominator}, but must be finite and at least 0, or null."),
+            options: new() { Denominator = denominator });
 
     [Theory]
     [InlineData(new[] { 0, -100, 2 }, "options.Denominator is 0, but 2 tokens count, so it must be above 0")]
@@ -124,7 +145,8 @@ public class BadInputTests
             ];
             foreach (Action call in calls)
             {
-                ArgumentOutOfRangeException thrown = call.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("options").Which;
+                ArgumentOutOfRangeException thrown =
+                    call.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("options").Which;
                 thrown.Message.Should().Contain(message);
                 thrown.ActualValue.Should().Be(0.0);
             }
@@ -138,11 +160,15 @@ public class BadInputTests
     [InlineData(0)]
     [InlineData(-2)]
     public void A_degree_of_parallelism_that_is_none(int degree)
-        => Rejects("options", $"options.MaxDegreeOfParallelism is {degree}, but must be -1 (all cores) or at least 1.", options: new() { MaxDegreeOfParallelism = degree });
+        => Rejects(
+            "options",
+            $"options.MaxDegreeOfParallelism is {degree}, but must be -1 (all cores) or at least 1.",
+            options: new() { MaxDegreeOfParallelism = degree });
 
     [Fact]
     public void A_reduction_that_is_none()
-        => Rejects("options", "options.Reduction is 7, but must be Mean or Sum.", options: new() { Reduction = (LossReduction)7 });
+        => Rejects(
+            "options", "options.Reduction is 7, but must be Mean or Sum.", options: new() { Reduction = (LossReduction)7 });
 
     [Fact]
     public void A_gradient_of_another_length()
@@ -164,11 +190,17 @@ public class BadInputTests
         float[] before = [.. memory];
         Action act = () => PtxLoss.ComputeWithGradient(0, memory.AsSpan(14, 12), _targets, 4, 1, memory.AsSpan(14 + offset, 12));
         Action backward = () => CrossEntropy.Backward(
-            memory.AsSpan(14, 12), _targets, 4, new() { LogSumExp = new double[3] }, new() { Loss = new double[3] }, memory.AsSpan(14 + offset, 12));
+            memory.AsSpan(14, 12),
+            _targets,
+            4,
+            new() { LogSumExp = new double[3] },
+            new() { Loss = new double[3] },
+            memory.AsSpan(14 + offset, 12));
 
         foreach (Action call in new[] { act, backward })
         {
-            call.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps a part of logits*");
+            call.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage(
+                "*overlaps a part of logits*");
         }
 
         memory.Should().Equal(before);
@@ -182,7 +214,10 @@ public class BadInputTests
             0, [1, 2, 3, 4], MemoryMarshal.Cast<double, long>(memory.AsSpan(3, 2)), 2, 1, memory.AsSpan(0, 4));
 
         targets.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps targets*");
-        foreach (string name in new[] { "forward.LogSumExp", "forward.Entropy", "gradients.Loss", "gradients.LogSumExp", "gradients.Entropy" })
+        foreach (string name in new[]
+        {
+            "forward.LogSumExp", "forward.Entropy", "gradients.Loss", "gradients.LogSumExp", "gradients.Entropy",
+        })
         {
             Action backward = () => CrossEntropy.Backward<double, int>(
                 [1, 2, 3, 4],
@@ -212,7 +247,8 @@ public class BadInputTests
     public void An_element_type_that_is_no_logit()
     {
         Action act = () => PtxLoss.Compute(0, [1m, 2m], [0], 2, 1);
-        act.Should().Throw<ArgumentException>().WithParameterName("logits").WithMessage("logits of type System.Decimal are not supported*");
+        act.Should().Throw<ArgumentException>().WithParameterName("logits").WithMessage(
+            "logits of type System.Decimal are not supported*");
     }
 
     [Theory]
@@ -290,7 +326,8 @@ public class BadInputTests
     {
         double[] memory = new double[6];
 
-        CrossEntropy.Forward(_logits, _targets, 4, new CrossEntropyOutputs { Loss = memory.AsSpan(3), Entropy = memory.AsSpan(0, 3) });
+        CrossEntropy.Forward(
+            _logits, _targets, 4, new CrossEntropyOutputs { Loss = memory.AsSpan(3), Entropy = memory.AsSpan(0, 3) });
 
         memory.Should().OnlyContain(x => x > 0);
     }
@@ -298,8 +335,14 @@ public class BadInputTests
     [Fact]
     public void Backward_inputs_of_another_length()
     {
-        Refused(logSumExp: 2, name: "forward.LogSumExp", message: "forward.LogSumExp has length 2, but needs 3 values, one per target.*");
-        Refused(logSumExp: 0, name: "forward.LogSumExp", message: "forward.LogSumExp has length 0, but needs 3 values, one per target.*");
+        Refused(
+            logSumExp: 2,
+            name: "forward.LogSumExp",
+            message: "forward.LogSumExp has length 2, but needs 3 values, one per target.*");
+        Refused(
+            logSumExp: 0,
+            name: "forward.LogSumExp",
+            message: "forward.LogSumExp has length 0, but needs 3 values, one per target.*");
         Refused(
             entropy: 0,
             name: "forward.Entropy",
@@ -312,7 +355,8 @@ public class BadInputTests
                 message: $"gradients.{output} has length 4, but needs 3 values, one per target, or to be empty.*");
         }
 
-        Refused(gradient: 11, name: "logitsGradient", message: "logitsGradient has length 11, but needs 12 values, one per logit.*");
+        Refused(
+            gradient: 11, name: "logitsGradient", message: "logitsGradient has length 11, but needs 12 values, one per logit.*");
 
         void Refused(string name, string message, int logSumExp = 3, int entropy = 3, string wrong = "", int gradient = 12)
         {
@@ -367,7 +411,9 @@ public class BadInputTests
     [InlineData(double.NaN)]
     public void A_logit_scale_out_of_range(double scale)
         => Rejects(
-            "options", Invariant($"options.LogitScale is {scale}, but must be finite and above 0."), options: new() { LogitScale = scale });
+            "options",
+            Invariant($"options.LogitScale is {scale}, but must be finite and above 0."),
+            options: new() { LogitScale = scale });
 
     [Theory]
     [InlineData(-1e-9f)]
@@ -395,7 +441,8 @@ public class BadInputTests
     public void A_gradient_over_the_token_weights()
     {
         float[] memory = [.. Enumerable.Repeat(1f, 14)];
-        Action act = () => PtxLoss.ComputeWithGradient(0, _logits, _targets, 4, 1, memory.AsSpan(2, 12), null, memory.AsSpan(0, 3));
+        Action act = () => PtxLoss.ComputeWithGradient(
+            0, _logits, _targets, 4, 1, memory.AsSpan(2, 12), null, memory.AsSpan(0, 3));
 
         act.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps tokenWeights;*");
         memory.Should().OnlyContain(x => x == 1);
@@ -422,14 +469,17 @@ public class BadInputTests
     private void RejectsTarget<TTarget>(TTarget target, object value, string message, int? ignoreIndex = -100)
         where TTarget : unmanaged, IBinaryInteger<TTarget>
     {
-        Action act = () => PtxLoss.Compute(0, _logits, [TTarget.One, target, TTarget.One], 4, 1, new() { IgnoreIndex = ignoreIndex });
+        Action act = () => PtxLoss.Compute(
+            0, _logits, [TTarget.One, target, TTarget.One], 4, 1, new() { IgnoreIndex = ignoreIndex });
 
         ArgumentOutOfRangeException thrown = act.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("targets").Which;
         thrown.ActualValue.Should().Be(value);
         thrown.Message.Split(" (Parameter")[0].Should().Match(message);
     }
 
-    /// <summary>Checks every entry that takes the arguments: all of them must reject, with the same words, and write nothing.</summary>
+    /// <summary>
+    /// Checks every entry that takes the arguments: all of them must reject, with the same words, and write nothing.
+    /// </summary>
     private void Rejects(
         string parameter,
         string message,
@@ -445,12 +495,15 @@ public class BadInputTests
         List<Action> calls =
         [
             () => PtxLoss.Compute(0, _logits, targets, vocabularySize, coefficient ?? 1, options, tokenWeights),
-            () => PtxLoss.ComputeWithGradient(0, _logits, targets, vocabularySize, coefficient ?? 1, _gradient, options, tokenWeights),
-            () => PtxLoss.ComputeWithGradient(0, inPlace, targets, vocabularySize, coefficient ?? 1, inPlace, options, tokenWeights),
+            () => PtxLoss.ComputeWithGradient(
+                0, _logits, targets, vocabularySize, coefficient ?? 1, _gradient, options, tokenWeights),
+            () => PtxLoss.ComputeWithGradient(
+                0, inPlace, targets, vocabularySize, coefficient ?? 1, inPlace, options, tokenWeights),
         ];
         if (coefficient is null && tokenWeights is null)
         {
-            calls.Add(() => CrossEntropy.Forward(_logits, targets, vocabularySize, new CrossEntropyOutputs { Loss = output }, options));
+            calls.Add(
+                () => CrossEntropy.Forward(_logits, targets, vocabularySize, new CrossEntropyOutputs { Loss = output }, options));
             calls.Add(() => CrossEntropy.Backward(
                 _logits, targets, vocabularySize, new() { LogSumExp = output }, new() { Loss = output }, _gradient, options));
         }

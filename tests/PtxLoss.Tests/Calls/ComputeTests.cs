@@ -115,7 +115,8 @@ public class ComputeTests
 
         PtxLossResult result = PtxLoss.Compute(RlLoss, logits, targets, vocabularySize, Coefficient);
         PtxLossResult withGradient = PtxLoss.ComputeWithGradient(RlLoss, logits, targets, vocabularySize, Coefficient, gradient);
-        PtxLossResult withGradientInPlace = PtxLoss.ComputeWithGradient(RlLoss, inPlace, targets, vocabularySize, Coefficient, inPlace);
+        PtxLossResult withGradientInPlace = PtxLoss.ComputeWithGradient(
+            RlLoss, inPlace, targets, vocabularySize, Coefficient, inPlace);
 
         result.LanguageModelLoss.ShouldBeTheLoss(expected.LanguageModelLoss, $"at vocabulary {vocabularySize}");
         result.Total.ShouldBeTheLoss(expected.Total);

@@ -17,7 +17,8 @@ public class CrossEntropyTests
             float[] logits = TestData.Logits(tokens * vocabularySize, seed: tokens, spread, offset);
             int[] targets = TestData.Targets(tokens, vocabularySize, seed: 8);
             targets[tokens / 2] = tokens > 2 ? -100 : targets[tokens / 2];
-            double[] loss = Unset<double>(), logSumExp = Unset<double>(), targetLogit = Unset<double>(), entropy = Unset<double>();
+            double[] loss = Unset<double>(), logSumExp = Unset<double>(), targetLogit = Unset<double>();
+            double[] entropy = Unset<double>();
             int[] argMax = Unset<int>();
 
             CrossEntropy.Forward(logits, targets, vocabularySize, new CrossEntropyOutputs
@@ -46,7 +47,8 @@ public class CrossEntropyTests
         float[] logits = TestData.Logits(3 * 2000, seed: 4);
         int[] targets = [1, 1999, 0];
         double[] all = new double[3], alone = new double[3];
-        CrossEntropy.Forward(logits, targets, 2000, new CrossEntropyOutputs { Loss = all, Entropy = new double[3], ArgMax = new int[3] });
+        CrossEntropy.Forward(
+            logits, targets, 2000, new CrossEntropyOutputs { Loss = all, Entropy = new double[3], ArgMax = new int[3] });
 
         CrossEntropy.Forward(logits, targets, 2000, new CrossEntropyOutputs { Loss = alone });
 

@@ -29,14 +29,16 @@ public class ElementTypeTests
     {
         Action call = () => PtxLoss.Compute(0, new decimal[2], [0], 2, 1);
 
-        call.Should().Throw<ArgumentException>().WithMessage("logits of type System.Decimal are not supported*").WithParameterName("logits");
+        call.Should().Throw<ArgumentException>().WithMessage(
+            "logits of type System.Decimal are not supported*").WithParameterName("logits");
     }
 
     private static void Check<TLogit>(int vocabularySize)
         where TLogit : unmanaged
     {
         const int tokens = 5;
-        TLogit[] logits = [.. TestData.Logits(tokens * vocabularySize, seed: 1).Select(x => ElementConvert.FromDouble<TLogit>(x))];
+        TLogit[] logits = [.. TestData.Logits(tokens * vocabularySize, seed: 1).Select(
+            x => ElementConvert.FromDouble<TLogit>(x))];
         int[] targets = TestData.Targets(tokens, vocabularySize, seed: 2);
         var gradient = new TLogit[logits.Length];
         double[] widened = [.. logits.Select(ElementConvert.ToDouble)];
@@ -47,17 +49,21 @@ public class ElementTypeTests
         result.LanguageModelLoss.ShouldBeTheLoss(expected.LanguageModelLoss);
         result.Should().Be(PtxLoss.Compute(0.5, logits, targets, vocabularySize, 2));
         result.Should().Be(PtxLoss.ComputeWithGradient(0.5, logits, targets, vocabularySize, 2, logits));
-        logits.Select(ElementConvert.ToDouble).Should().Equal(gradient.Select(ElementConvert.ToDouble), "in place, it is the same");
+        logits.Select(ElementConvert.ToDouble).Should().Equal(
+            gradient.Select(ElementConvert.ToDouble), "in place, it is the same");
         double unit = typeof(TLogit) == typeof(Half) ? Math.Pow(2, -11) : Math.Pow(2, -8);
         Closeness.ShouldBeClose(
-            [.. gradient.Select(ElementConvert.ToDouble)], expected.Gradient, i => (1.01 * unit * Math.Abs(expected.Gradient[i])) + 3e-8);
+            [.. gradient.Select(ElementConvert.ToDouble)],
+            expected.Gradient,
+            i => (1.01 * unit * Math.Abs(expected.Gradient[i])) + 3e-8);
     }
 
     private static void CheckSureTarget<TLogit>(int vocabularySize, int fractionBits)
         where TLogit : unmanaged
     {
         double lead = Math.Log(999.0 * (vocabularySize - 1));
-        TLogit[] logits = [ElementConvert.FromDouble<TLogit>(lead), .. Enumerable.Repeat(ElementConvert.FromDouble<TLogit>(0), vocabularySize - 1)];
+        TLogit zero = ElementConvert.FromDouble<TLogit>(0);
+        TLogit[] logits = [ElementConvert.FromDouble<TLogit>(lead), .. Enumerable.Repeat(zero, vocabularySize - 1)];
         var gradient = new TLogit[vocabularySize];
         double others = (vocabularySize - 1) * Math.Exp(-ElementConvert.ToDouble(logits[0]));
         double expected = -others / (1 + others);

@@ -130,7 +130,8 @@ public class FarOutTests
         {
             foreach (double earlier in new[] { double.PositiveInfinity, double.NegativeInfinity, double.NaN, 65_504, -6e-8 })
             {
-                TLogit[] logits = Of<TLogit>(TestData.Logits(300, seed: 1)), gradient = Of<TLogit>(Enumerable.Repeat((float)earlier, 300));
+                TLogit[] logits = Of<TLogit>(TestData.Logits(300, seed: 1));
+                TLogit[] gradient = Of<TLogit>(Enumerable.Repeat((float)earlier, 300));
                 double before = ElementConvert.ToDouble(gradient[9]);
 
                 PtxLoss.ComputeWithGradient<TLogit, int>(
@@ -142,7 +143,8 @@ public class FarOutTests
                 }
                 else
                 {
-                    gradient.Select(ElementConvert.ToDouble).Should().OnlyContain(g => g.Equals(earlier), "{0} {1}", typeof(TLogit), earlier);
+                    gradient.Select(ElementConvert.ToDouble).Should().OnlyContain(
+                        g => g.Equals(earlier), "{0} {1}", typeof(TLogit), earlier);
                 }
             }
         }
@@ -237,11 +239,16 @@ public class FarOutTests
         TLogit[] gradient = new TLogit[logits.Length], inPlace = [.. logits];
         double[] entropy = new double[1], logSumExp = new double[1];
 
-        bounds.CheckLosses(PtxLoss.ComputeWithGradient<TLogit, int>(0, logits, [target], logits.Length, 1, gradient, options), expected, 1, options);
+        bounds.CheckLosses(
+            PtxLoss.ComputeWithGradient<TLogit, int>(0, logits, [target], logits.Length, 1, gradient, options),
+            expected,
+            1,
+            options);
         CheckGradient(gradient);
         PtxLoss.ComputeWithGradient<TLogit, int>(0, inPlace, [target], logits.Length, 1, inPlace, options);
         CheckGradient(inPlace);
-        CrossEntropy.Forward<TLogit, int>(logits, [target], logits.Length, new() { Entropy = entropy, LogSumExp = logSumExp }, options);
+        CrossEntropy.Forward<TLogit, int>(
+            logits, [target], logits.Length, new() { Entropy = entropy, LogSumExp = logSumExp }, options);
         entropy[0].Should().BeApproximately(expected.Entropy[0], bounds.Entropy);
         CrossEntropy.Backward<TLogit, int>(
             logits, [target], logits.Length, new() { LogSumExp = logSumExp }, new() { Loss = [1] }, gradient, options);
@@ -251,6 +258,13 @@ public class FarOutTests
             [.. actual.Select(ElementConvert.ToDouble)],
             expected.Gradient,
             i => bounds.OfGradient(
-                exact[i], i == target, expected.LogSumExp[0], 1, Math.Abs(expected.Gradient[i]), logits.Length, options, isOfLogSumExp));
+                exact[i],
+                i == target,
+                expected.LogSumExp[0],
+                1,
+                Math.Abs(expected.Gradient[i]),
+                logits.Length,
+                options,
+                isOfLogSumExp));
     }
 }

@@ -31,7 +31,14 @@ public class LogitScaleTests
     public void Double_logits(int vocabularySize, double scale, double cap)
     {
         double[] logits = TestData.ToDouble(Logits(vocabularySize));
-        Compare(logits, [.. logits.Select(x => Transformed(x, scale, cap))], scale, cap, loss: 1e-12, softmax: 1e-11, smallest: 1e-15);
+        Compare(
+            logits,
+            [.. logits.Select(x => Transformed(x, scale, cap))],
+            scale,
+            cap,
+            loss: 1e-12,
+            softmax: 1e-11,
+            smallest: 1e-15);
     }
 
     [Theory]
@@ -39,7 +46,8 @@ public class LogitScaleTests
     public void Float_logits(int vocabularySize, double scale, double cap)
     {
         float[] logits = Logits(vocabularySize);
-        Compare(logits, [.. logits.Select(x => Transformed(x, scale, cap))], scale, cap, loss: 1e-6, softmax: 2e-5, smallest: 1e-7);
+        Compare(
+            logits, [.. logits.Select(x => Transformed(x, scale, cap))], scale, cap, loss: 1e-6, softmax: 2e-5, smallest: 1e-7);
     }
 
     [Theory]
@@ -47,7 +55,14 @@ public class LogitScaleTests
     public void Half_logits(int vocabularySize, double scale, double cap)
     {
         Half[] logits = [.. Logits(vocabularySize).Select(x => (Half)x)];
-        Compare(logits, [.. logits.Select(x => Transformed((double)x, scale, cap))], scale, cap, loss: 1e-6, softmax: 1e-3, smallest: 1e-7);
+        Compare(
+            logits,
+            [.. logits.Select(x => Transformed((double)x, scale, cap))],
+            scale,
+            cap,
+            loss: 1e-6,
+            softmax: 1e-3,
+            smallest: 1e-7);
     }
 
     [Fact]
@@ -63,7 +78,8 @@ public class LogitScaleTests
 
         static double[][] Outputs(double[] logits, PtxLossOptions options)
         {
-            double[] loss = new double[Tokens], logSumExp = new double[Tokens], targetLogit = new double[Tokens], entropy = new double[Tokens];
+            double[] loss = new double[Tokens], logSumExp = new double[Tokens], targetLogit = new double[Tokens];
+            double[] entropy = new double[Tokens];
             int[] argMax = new int[Tokens];
             CrossEntropy.Forward(
                 logits,
@@ -99,7 +115,8 @@ public class LogitScaleTests
             new() { Weight = new TensorSpan<float>(ofHalf, [300, 16]) });
 
         scaled.Total.ShouldBeTheLoss(expected.Total);
-        Closeness.ShouldBeClose(TestData.ToDouble(gradient), [.. ofHalf.Select(g => g / 2.0)], i => (1e-4 * Math.Abs(gradient[i])) + 1e-8);
+        Closeness.ShouldBeClose(
+            TestData.ToDouble(gradient), [.. ofHalf.Select(g => g / 2.0)], i => (1e-4 * Math.Abs(gradient[i])) + 1e-8);
     }
 
     private static float[] Logits(int vocabularySize)
@@ -118,13 +135,17 @@ public class LogitScaleTests
         where TLogit : unmanaged
     {
         int vocabularySize = logits.Length / Tokens;
-        foreach (PtxLossOptions others in new PtxLossOptions[] { new(), new() { ZLossCoefficient = 0.01 }, new() { LabelSmoothing = 0.1 } })
+        foreach (PtxLossOptions others in new PtxLossOptions[]
+        {
+            new(), new() { ZLossCoefficient = 0.01 }, new() { LabelSmoothing = 0.1 },
+        })
         {
             PtxLossOptions options = others with { LogitScale = scale, LogitSoftCap = cap };
             TLogit[] gradient = new TLogit[logits.Length], inPlace = [.. logits];
             double[] expectedGradient = new double[logits.Length];
 
-            PtxLossResult expected = PtxLoss.ComputeWithGradient(0.5, transformed, _targets, vocabularySize, 2, expectedGradient, others);
+            PtxLossResult expected = PtxLoss.ComputeWithGradient(
+                0.5, transformed, _targets, vocabularySize, 2, expectedGradient, others);
             PtxLossResult result = PtxLoss.ComputeWithGradient(0.5, logits, _targets, vocabularySize, 2, gradient, options);
 
             PtxLoss.Compute(0.5, logits, _targets, vocabularySize, 2, options).Should().Be(result);
@@ -139,7 +160,8 @@ public class LogitScaleTests
                 Closeness.ShouldBeClose(
                     [.. actual.Select(ElementConvert.ToDouble)],
                     chained,
-                    i => (softmax * (Math.Abs(chained[i]) + (2 * scale * others.LabelSmoothing / vocabularySize))) + (smallest * scale));
+                    i => (softmax * (Math.Abs(chained[i]) + (2 * scale * others.LabelSmoothing / vocabularySize)))
+                        + (smallest * scale));
             }
         }
 

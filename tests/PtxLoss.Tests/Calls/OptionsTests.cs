@@ -39,7 +39,8 @@ public class OptionsTests
     {
         double mean = PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1).LanguageModelLoss;
 
-        PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options).Perplexity.Should().BeApproximately(Math.Exp(mean), 1e-9);
+        PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options).Perplexity.Should()
+            .BeApproximately(Math.Exp(mean), 1e-9);
     }
 
     [Fact]
@@ -109,7 +110,12 @@ public class OptionsTests
     {
         const float earlier = 0.25f;
         int[] targets = [.. Enumerable.Repeat(-100, 8)];
-        var options = new PtxLossOptions { Denominator = PtxLoss.Denominator(targets), AccumulateGradient = accumulates, ZLossCoefficient = 0.1 };
+        var options = new PtxLossOptions
+        {
+            Denominator = PtxLoss.Denominator(targets),
+            AccumulateGradient = accumulates,
+            ZLossCoefficient = 0.1,
+        };
         foreach (Range tokens in new[] { 0..3, 3..8 })
         {
             float[] logits = _logits[(tokens.Start.Value * VocabularySize)..(tokens.End.Value * VocabularySize)];
@@ -124,7 +130,12 @@ public class OptionsTests
                 PtxLoss.ComputeWithGradient(0.5, logits, ids, VocabularySize, 2, gradient, options),
                 PtxLoss.Compute(0.5, logitsTensor, idsTensor, 2, options),
                 PtxLoss.ComputeWithGradient(
-                    0.5, logitsTensor, idsTensor, 2, new TensorSpan<float>(tensorGradient, [ids.Length, VocabularySize]), options),
+                    0.5,
+                    logitsTensor,
+                    idsTensor,
+                    2,
+                    new TensorSpan<float>(tensorGradient, [ids.Length, VocabularySize]),
+                    options),
             ];
 
             foreach (PtxLossResult result in results)

@@ -27,43 +27,52 @@ public class RefusedOptionTests
         [nameof(PtxLossOptions.MaxScratchBytes)] = new() { MaxScratchBytes = 8 << 20 },
     };
 
-    private static readonly string[] _refusedForSoft = ["ShiftTargets", "VocabularyStart", "LabelSmoothing", "TargetWeighting", "Statistics"];
+    private static readonly string[] _refusedForSoft =
+        ["ShiftTargets", "VocabularyStart", "LabelSmoothing", "TargetWeighting", "Statistics"];
 
-    private static readonly Dictionary<string, (Action<Memory, PtxLossOptions> Run, string[] Refuses)> _calls = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, Call> _calls = new(StringComparer.Ordinal)
     {
-        ["Compute"] = ((x, options) => PtxLoss.Compute(0, x.Logits, x.Targets, 4, 1, options), ["ShiftTargets", "VocabularyStart"]),
-        ["ComputeWithGradient"] = (
-            (x, options) => PtxLoss.ComputeWithGradient(0, x.Logits, x.Targets, 4, 1, x.Gradient, options), ["ShiftTargets", "VocabularyStart"]),
-        ["Compute over tensors"] = (
+        ["Compute"] = new(
+            (x, options) => PtxLoss.Compute(0, x.Logits, x.Targets, 4, 1, options), ["ShiftTargets", "VocabularyStart"]),
+        ["ComputeWithGradient"] = new(
+            (x, options) => PtxLoss.ComputeWithGradient(0, x.Logits, x.Targets, 4, 1, x.Gradient, options),
+            ["ShiftTargets", "VocabularyStart"]),
+        ["Compute over tensors"] = new(
             (x, options) => PtxLoss.Compute(0, x.LogitsTensor, x.TargetsTensor, 1, options), ["VocabularyStart"]),
-        ["ComputeWithGradient over tensors"] = (
-            (x, options) => PtxLoss.ComputeWithGradient(0, x.LogitsTensor, x.TargetsTensor, 1, x.GradientTensor, options), ["VocabularyStart"]),
-        ["ComputeFromHidden"] = (
+        ["ComputeWithGradient over tensors"] = new(
+            (x, options) => PtxLoss.ComputeWithGradient(0, x.LogitsTensor, x.TargetsTensor, 1, x.GradientTensor, options),
+            ["VocabularyStart"]),
+        ["ComputeFromHidden"] = new(
             (x, options) => PtxLoss.ComputeFromHidden<float, int>(0, x.LogitsTensor, x.LogitsTensor, x.Targets, 1, options),
             ["ShiftTargets", "VocabularyStart"]),
-        ["ComputeFromHiddenWithGradient"] = (
+        ["ComputeFromHiddenWithGradient"] = new(
             (x, options) => PtxLoss.ComputeFromHiddenWithGradient<float, int>(
                 0, x.LogitsTensor, x.LogitsTensor, x.Targets, 1, new() { Hidden = x.GradientTensor }, options),
             ["ShiftTargets", "VocabularyStart"]),
-        ["Forward"] = (
+        ["Forward"] = new(
             (x, options) => CrossEntropy.Forward(x.Logits, x.Targets, 4, new() { LogSumExp = x.Outputs }, options),
             ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
-        ["Backward"] = (
+        ["Backward"] = new(
             (x, options) => CrossEntropy.Backward(
                 x.Logits, x.Targets, 4, new() { LogSumExp = x.Outputs }, new() { Loss = x.Outputs }, x.Gradient, options),
             ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
-        ["Forward over tensors"] = (
+        ["Forward over tensors"] = new(
             (x, options) => CrossEntropy.Forward(x.LogitsTensor, x.TargetsTensor, new() { LogSumExp = x.Outputs }, options),
             ["Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
-        ["Backward over tensors"] = (
+        ["Backward over tensors"] = new(
             (x, options) => CrossEntropy.Backward(
-                x.LogitsTensor, x.TargetsTensor, new() { LogSumExp = x.Outputs }, new() { Loss = x.Outputs }, x.GradientTensor, options),
+                x.LogitsTensor,
+                x.TargetsTensor,
+                new() { LogSumExp = x.Outputs },
+                new() { Loss = x.Outputs },
+                x.GradientTensor,
+                options),
             ["Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
-        ["ForwardFromHidden"] = (
+        ["ForwardFromHidden"] = new(
             (x, options) => CrossEntropy.ForwardFromHidden(
                 x.LogitsTensor, x.LogitsTensor, x.Targets, new() { LogSumExp = x.Outputs }, options),
             ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
-        ["BackwardFromHidden"] = (
+        ["BackwardFromHidden"] = new(
             (x, options) => CrossEntropy.BackwardFromHidden(
                 x.LogitsTensor,
                 x.LogitsTensor,
@@ -73,19 +82,21 @@ public class RefusedOptionTests
                 new() { Hidden = x.GradientTensor },
                 options),
             ["ShiftTargets", "Reduction", "Denominator", "ZLossCoefficient", "TargetWeighting", "Statistics"]),
-        ["Compute of soft targets"] = ((x, options) => PtxLoss.Compute(0, x.Logits, x.SoftTargets, 4, 1, options), _refusedForSoft),
-        ["ComputeWithGradient of soft targets"] = (
+        ["Compute of soft targets"] = new(
+            (x, options) => PtxLoss.Compute(0, x.Logits, x.SoftTargets, 4, 1, options), _refusedForSoft),
+        ["ComputeWithGradient of soft targets"] = new(
             (x, options) => PtxLoss.ComputeWithGradient(0, x.Logits, x.SoftTargets, 4, 1, x.Gradient, options), _refusedForSoft),
-        ["ComputeFromHidden of soft targets"] = (
-            (x, options) => PtxLoss.ComputeFromHidden(0, x.LogitsTensor, x.LogitsTensor, x.SoftTargets, 1, options), _refusedForSoft),
-        ["ComputeFromHiddenWithGradient of soft targets"] = (
+        ["ComputeFromHidden of soft targets"] = new(
+            (x, options) => PtxLoss.ComputeFromHidden(0, x.LogitsTensor, x.LogitsTensor, x.SoftTargets, 1, options),
+            _refusedForSoft),
+        ["ComputeFromHiddenWithGradient of soft targets"] = new(
             (x, options) => PtxLoss.ComputeFromHiddenWithGradient(
                 0, x.LogitsTensor, x.LogitsTensor, x.SoftTargets, 1, new() { Hidden = x.GradientTensor }, options),
             _refusedForSoft),
-        ["Denominator of soft targets"] = ((x, options) => PtxLoss.Denominator(x.SoftTargets, options), ["ShiftTargets"]),
-        ["Denominator"] = ((x, options) => PtxLoss.Denominator(x.Targets, options), ["ShiftTargets"]),
-        ["Denominator of a tensor"] = ((x, options) => PtxLoss.Denominator(x.TargetsTensor, options), []),
-        ["Add"] = ((_, options) => new PtxLossAccumulator().Add(1, 2, options: options), []),
+        ["Denominator of soft targets"] = new((x, options) => PtxLoss.Denominator(x.SoftTargets, options), ["ShiftTargets"]),
+        ["Denominator"] = new((x, options) => PtxLoss.Denominator(x.Targets, options), ["ShiftTargets"]),
+        ["Denominator of a tensor"] = new((x, options) => PtxLoss.Denominator(x.TargetsTensor, options), []),
+        ["Add"] = new((_, options) => new PtxLossAccumulator().Add(1, 2, options: options), []),
     };
 
     public static TheoryData<string> Calls => [.. _calls.Keys];
@@ -101,7 +112,8 @@ public class RefusedOptionTests
             Action act = () => run(memory, options);
             if (refuses.Contains(option))
             {
-                act.Should().Throw<ArgumentException>(option).WithParameterName("options").WithMessage($"options.{option} is *, but must be *");
+                act.Should().Throw<ArgumentException>(option).WithParameterName("options").WithMessage(
+                    $"options.{option} is *, but must be *");
                 memory.IsUntouched.Should().BeTrue(option);
             }
             else
@@ -132,6 +144,8 @@ public class RefusedOptionTests
         act.Should().Throw<ArgumentException>().WithParameterName("options").WithMessage("options.*, but must be *");
         memory.IsUntouched.Should().BeTrue();
     }
+
+    private sealed record Call(Action<Memory, PtxLossOptions> Run, string[] Refuses);
 
     private sealed class Memory
     {

@@ -53,12 +53,14 @@ public class SignatureTests
         PtxLossResult[] results =
         [
             PtxLoss.Compute(1, _logits, targets, 3, 0.1),
-            PtxLoss.Compute(rlLoss: 1, logits: _logits, targets: targets, vocabularySize: 3, ptxCoefficient: 0.1, options: options),
+            PtxLoss.Compute(
+                rlLoss: 1, logits: _logits, targets: targets, vocabularySize: 3, ptxCoefficient: 0.1, options: options),
             PtxLoss.Compute(1.0, logitsSpan, targetsSpan, 3, 0.1f, null),
             PtxLoss.Compute(1.0, _logits.AsMemory().Span, targets.AsSpan(), vocabularySize: 3, ptxCoefficient: 0.1),
             PtxLoss.Compute(1, [1f, 2f, 3f, 4f, 5f, 6f], [2, 0], 3, 0.1),
             PtxLoss.ComputeWithGradient(1, _logits, targets, 3, 0.1, gradient),
-            PtxLoss.ComputeWithGradient(1, _logits, targetsSpan, vocabularySize: 3, ptxCoefficient: 0.1, logitsGradient: gradient.AsSpan()),
+            PtxLoss.ComputeWithGradient(
+                1, _logits, targetsSpan, vocabularySize: 3, ptxCoefficient: 0.1, logitsGradient: gradient.AsSpan()),
             PtxLoss.ComputeWithGradient(1, logitsSpan, targetsSpan, 3, 0.1, logitsSpan),
         ];
 
@@ -77,10 +79,18 @@ public class SignatureTests
         [
             PtxLoss.Compute(1, _logits, targets, 3, 0.1),
             PtxLoss.Compute(1, _logits, new SoftTargets<long>([2, 0], [1, 1], 1), 3, 0.1),
-            PtxLoss.Compute(rlLoss: 1, logits: logitsSpan, targets: targets, vocabularySize: 3, ptxCoefficient: 0.1, options: null, tokenWeights: weights),
+            PtxLoss.Compute(
+                rlLoss: 1,
+                logits: logitsSpan,
+                targets: targets,
+                vocabularySize: 3,
+                ptxCoefficient: 0.1,
+                options: null,
+                tokenWeights: weights),
             PtxLoss.ComputeWithGradient(1, _logits, targets, 3, 0.1, gradient),
             PtxLoss.ComputeWithGradient(1, logitsSpan, targets, 3, 0.1, gradient.AsSpan(), new() { IgnoreIndex = null }, weights),
-            PtxLoss.ComputeWithGradient(1, [1f, 2f, 3f, 4f, 5f, 6f], targets, vocabularySize: 3, ptxCoefficient: 0.1, logitsGradient: gradient),
+            PtxLoss.ComputeWithGradient(
+                1, [1f, 2f, 3f, 4f, 5f, 6f], targets, vocabularySize: 3, ptxCoefficient: 0.1, logitsGradient: gradient),
         ];
 
         results.Should().AllSatisfy(result => result.Total.Should().BeApproximately(_expected, 1e-6));
@@ -115,27 +125,44 @@ public class SignatureTests
         int[] targets = [1, 0];
         ReadOnlySpan<long> targetsSpan = [1, 0];
         var soft = new SoftTargets<int>(targets, [1, 1], 1);
-        var gradients = new HiddenGradients<TElement> { Hidden = new TensorSpan<TElement>(ofHidden, [2, 3]), Weight = new TensorSpan<float>(ofWeight, [2, 3]), Bias = ofBias };
+        var gradients = new HiddenGradients<TElement>
+        {
+            Hidden = new TensorSpan<TElement>(ofHidden, [2, 3]),
+            Weight = new TensorSpan<float>(ofWeight, [2, 3]),
+            Bias = ofBias,
+        };
 
         PtxLossResult[] results =
         [
             PtxLoss.ComputeFromHidden(1, hidden, weight, targets, 0.1),
             PtxLoss.ComputeFromHidden(1, in hidden, in weight, targetsSpan, 0.1, null, bias, weights),
-            PtxLoss.ComputeFromHidden(rlLoss: 1, hidden: hidden, weight: weight, targets: targets, ptxCoefficient: 0.1, bias: bias),
+            PtxLoss.ComputeFromHidden(
+                rlLoss: 1, hidden: hidden, weight: weight, targets: targets, ptxCoefficient: 0.1, bias: bias),
             PtxLoss.ComputeFromHidden(1, hidden, weight, soft, 0.1, new(), bias.AsSpan(), weights),
             PtxLoss.ComputeFromHiddenWithGradient(1, hidden, weight, targets, 0.1, gradients),
-            PtxLoss.ComputeFromHiddenWithGradient(1, hidden, weight, targetsSpan, 0.1, new() { Hidden = new TensorSpan<TElement>(ofHidden, [2, 3]) }),
+            PtxLoss.ComputeFromHiddenWithGradient(
+                1, hidden, weight, targetsSpan, 0.1, new() { Hidden = new TensorSpan<TElement>(ofHidden, [2, 3]) }),
             PtxLoss.ComputeFromHiddenWithGradient(1, hidden, weight, soft, 0.1, new() { Bias = ofBias }, tokenWeights: weights),
-            PtxLoss.ComputeFromHiddenWithGradient(1, new TensorSpan<TElement>(states, [2, 3]), weight, targets, 0.1, gradients, bias: bias),
+            PtxLoss.ComputeFromHiddenWithGradient(
+                1, new TensorSpan<TElement>(states, [2, 3]), weight, targets, 0.1, gradients, bias: bias),
         ];
         results.Should().AllSatisfy(result => result.Total.Should().Be(results[0].Total));
 
         CrossEntropy.ForwardFromHidden(hidden, weight, targets, new() { Loss = values });
-        CrossEntropy.ForwardFromHidden(hidden, weight, targetsSpan, new() { LogSumExp = values }, new() { VocabularyStart = 0 }, bias);
-        CrossEntropy.ForwardFromHidden(hidden: hidden, weight: weight, targets: targets, outputs: new() { LogSumExp = values }, bias: bias);
+        CrossEntropy.ForwardFromHidden(
+            hidden, weight, targetsSpan, new() { LogSumExp = values }, new() { VocabularyStart = 0 }, bias);
+        CrossEntropy.ForwardFromHidden(
+            hidden: hidden, weight: weight, targets: targets, outputs: new() { LogSumExp = values }, bias: bias);
         CrossEntropy.BackwardFromHidden(hidden, weight, targets, new() { LogSumExp = values }, new() { Loss = ones }, gradients);
         CrossEntropy.BackwardFromHidden(
-            hidden, weight, targetsSpan, new() { LogSumExp = values }, new() { Loss = ones }, new() { Hidden = new TensorSpan<TElement>(ofHidden, [2, 3]) }, null, bias);
+            hidden,
+            weight,
+            targetsSpan,
+            new() { LogSumExp = values },
+            new() { Loss = ones },
+            new() { Hidden = new TensorSpan<TElement>(ofHidden, [2, 3]) },
+            null,
+            bias);
         CrossEntropy.BackwardFromHidden(
             hidden: hidden,
             weight: weight,
@@ -149,7 +176,8 @@ public class SignatureTests
     private static void HeadTensorForms<TElement>(TElement[] states)
         where TElement : unmanaged
     {
-        Tensor<TElement> hidden = Tensor.Create(states, [2, 3]), weight = Tensor.Create(states, [2, 3]), ofHidden = Tensor.CreateFromShape<TElement>([2, 3]);
+        Tensor<TElement> hidden = Tensor.Create(states, [2, 3]), weight = Tensor.Create(states, [2, 3]);
+        Tensor<TElement> ofHidden = Tensor.CreateFromShape<TElement>([2, 3]);
         Tensor<float> ofWeight = Tensor.CreateFromShape<float>([2, 3]);
         TElement[] bias = new TElement[2];
         float[] weights = [1, 1];
@@ -164,7 +192,8 @@ public class SignatureTests
             PtxLoss.ComputeFromHidden(1, hidden, weight, targets.AsSpan(), 0.1, null, bias, weights),
             PtxLoss.ComputeFromHidden(1, hidden, weight, soft, 0.1, null, bias),
             PtxLoss.ComputeFromHiddenWithGradient(1, hidden, weight, targets, 0.1, gradients),
-            PtxLoss.ComputeFromHiddenWithGradient(1, hidden, weight, targets, 0.1, new() { Hidden = ofHidden, Weight = ofWeight }, null, bias, weights),
+            PtxLoss.ComputeFromHiddenWithGradient(
+                1, hidden, weight, targets, 0.1, new() { Hidden = ofHidden, Weight = ofWeight }, null, bias, weights),
             PtxLoss.ComputeFromHiddenWithGradient(1, hidden, weight, soft, 0.1, new() { Weight = ofWeight }),
         ];
         results.Should().AllSatisfy(result => result.Total.Should().Be(results[0].Total));
@@ -173,7 +202,14 @@ public class SignatureTests
         CrossEntropy.ForwardFromHidden(hidden, weight, targets, new() { LogSumExp = values }, new(), bias);
         CrossEntropy.BackwardFromHidden(hidden, weight, targets, new() { LogSumExp = values }, new() { Loss = ones }, gradients);
         CrossEntropy.BackwardFromHidden(
-            hidden, weight, targets, new() { LogSumExp = values }, new() { Loss = ones }, new() { Hidden = ofHidden, Weight = ofWeight }, new(), bias);
+            hidden,
+            weight,
+            targets,
+            new() { LogSumExp = values },
+            new() { Loss = ones },
+            new() { Hidden = ofHidden, Weight = ofWeight },
+            new(),
+            bias);
         Action missing = () => CrossEntropy.ForwardFromHidden(hidden, (Tensor<TElement>)null!, targets, default);
         missing.Should().Throw<ArgumentNullException>().WithParameterName("weight");
     }
@@ -196,6 +232,7 @@ public class SignatureTests
         accuracy.Should().Be(0.5);
         entropy.Should().BePositive();
         (accumulator.CorrectSum, accumulator.EntropySum).Should().Be((3, 1 + (2 * entropy!.Value)));
-        (PtxLossOptions.Default.TargetWeighting, PtxLossOptions.Default.Statistics).Should().Be((TargetWeighting.Uniform, LossStatistics.None));
+        (PtxLossOptions.Default.TargetWeighting, PtxLossOptions.Default.Statistics).Should().Be(
+            (TargetWeighting.Uniform, LossStatistics.None));
     }
 }

@@ -17,7 +17,10 @@ public class SoftTargetTests
     {
         int[] targets = [3, -100, 1], ids = [3, 2, -100, -100, -100, 1];
         float[] probabilities = [1, 0, float.NaN, float.NaN, float.NaN, 1], ofSoft = new float[15], ofHard = new float[15];
-        foreach (PtxLossOptions options in new PtxLossOptions[] { new(), new() { ZLossCoefficient = 0.1, LogitSoftCap = 4, Denominator = 9 } })
+        foreach (PtxLossOptions options in new PtxLossOptions[]
+        {
+            new(), new() { ZLossCoefficient = 0.1, LogitSoftCap = 4, Denominator = 9 },
+        })
         {
             PtxLoss.ComputeWithGradient(0, _logits, new SoftTargets<int>(ids, probabilities, 2), 5, 1, ofSoft, options)
                 .Should().Be(PtxLoss.ComputeWithGradient(0, _logits, targets, 5, 1, ofHard, options));
@@ -30,7 +33,8 @@ public class SoftTargetTests
     {
         float[] together = new float[5], apart = new float[5];
 
-        PtxLossResult one = PtxLoss.ComputeWithGradient(0, _logits.AsSpan(0, 5), new SoftTargets<int>([3], [0.75f], 1), 5, 1, together);
+        PtxLossResult one = PtxLoss.ComputeWithGradient(
+            0, _logits.AsSpan(0, 5), new SoftTargets<int>([3], [0.75f], 1), 5, 1, together);
         PtxLossResult three = PtxLoss.ComputeWithGradient(
             0, _logits.AsSpan(0, 5), new SoftTargets<int>([3, 1, 3, 3], [0.25f, 0, 0.375f, 0.125f], 4), 5, 1, apart);
 
@@ -42,7 +46,8 @@ public class SoftTargetTests
     public void The_order_of_ids_is_of_no_account()
     {
         const int ids = 60, vocabularySize = 300;
-        float[] logits = TestData.Logits(vocabularySize, seed: 2), expected = new float[vocabularySize], actual = new float[vocabularySize];
+        float[] logits = TestData.Logits(vocabularySize, seed: 2), expected = new float[vocabularySize];
+        float[] actual = new float[vocabularySize];
         int[] order = [.. Enumerable.Range(0, ids).Select(i => 5 * i)];
         float[] probabilities = [.. order.Select(id => 1f / (1 + id))];
         PtxLoss.ComputeWithGradient(0, logits, new SoftTargets<int>(order, probabilities, ids), vocabularySize, 1, expected);
@@ -57,7 +62,8 @@ public class SoftTargetTests
     [Fact]
     public void A_distribution_of_the_model_itself_has_its_entropy_as_loss_and_gradient_0()
     {
-        double[] logits = TestData.ToDouble(TestData.Logits(1000, seed: 3)), gradient = new double[1000], logSumExp = new double[1];
+        double[] logits = TestData.ToDouble(TestData.Logits(1000, seed: 3)), gradient = new double[1000];
+        double[] logSumExp = new double[1];
         CrossEntropy.Forward(logits, [0], 1000, new() { LogSumExp = logSumExp });
         float[] probabilities = [.. logits.Select(z => (float)Math.Exp(z - logSumExp[0]))];
 
@@ -80,9 +86,11 @@ public class SoftTargetTests
         float[] logits = [1, float.NegativeInfinity, 2], gradient = new float[3];
         double expected = Math.Log(Math.Exp(1) + Math.Exp(2)) - 1;
 
-        PtxLoss.ComputeWithGradient(0, logits, new SoftTargets<int>([0, 1], [1, 0], 2), 3, 1, gradient).LanguageModelLoss.ShouldBeTheLoss(expected);
+        PtxLoss.ComputeWithGradient(
+            0, logits, new SoftTargets<int>([0, 1], [1, 0], 2), 3, 1, gradient).LanguageModelLoss.ShouldBeTheLoss(expected);
         gradient[1].Should().Be(0);
-        PtxLoss.ComputeWithGradient(0, logits, new SoftTargets<int>([0, 1], [0, 0], 2), 3, 1, gradient).LanguageModelLoss.Should().Be(0);
+        PtxLoss.ComputeWithGradient(
+            0, logits, new SoftTargets<int>([0, 1], [0, 0], 2), 3, 1, gradient).LanguageModelLoss.Should().Be(0);
         gradient.Should().OnlyContain(g => g == 0);
         PtxLoss.ComputeWithGradient(0, logits, new SoftTargets<int>([0, 1], [0.5f, 0.5f], 2), 3, 1, gradient).LanguageModelLoss
             .Should().Be(double.PositiveInfinity);
@@ -116,7 +124,8 @@ public class SoftTargetTests
             0, logits, new SoftTargets<int>(ids, probabilities, 2), 5, 1, _gradient, null, weights);
 
         result.TokenCount.Should().Be(2);
-        result.LanguageModelLoss.ShouldBeTheLoss(ScalarReference.Compute<float, int>(0, _logits.AsSpan(5, 5), [3], 5, 1).LanguageModelLoss);
+        result.LanguageModelLoss.ShouldBeTheLoss(
+            ScalarReference.Compute<float, int>(0, _logits.AsSpan(5, 5), [3], 5, 1).LanguageModelLoss);
         _gradient[..5].Concat(_gradient[10..]).Should().OnlyContain(g => g == 0);
     }
 
@@ -139,7 +148,8 @@ public class SoftTargetTests
     {
         Action act = () => _ = new SoftTargets<int>(new int[ids], new float[probabilities], idsPerToken);
 
-        ArgumentException thrown = act.Should().Throw<ArgumentException>().WithParameterName(parameter).WithMessage($"{message}*").Which;
+        ArgumentException thrown =
+            act.Should().Throw<ArgumentException>().WithParameterName(parameter).WithMessage($"{message}*").Which;
         if (thrown is ArgumentOutOfRangeException outOfRange)
         {
             outOfRange.ActualValue.Should().Be(idsPerToken);
@@ -152,8 +162,13 @@ public class SoftTargetTests
         Rejects(_ids[..4], _probabilities[..4], "logits", "logits holds 15 values, but 2 targets × vocabularySize 5 need 10");
         Rejects([], [], "targets", "targets is empty, but logits holds 15 values");
         Action head = () => PtxLoss.ComputeFromHidden<float, int>(
-            0, new ReadOnlyTensorSpan<float>(_logits, [3, 5]), new ReadOnlyTensorSpan<float>(_logits, [3, 5]), new SoftTargets<int>(_ids, _probabilities, 3), 1);
-        head.Should().Throw<ArgumentException>().WithParameterName("targets").WithMessage("targets has length 2, but hidden of shape [3, 5] needs one per token.*");
+            0,
+            new ReadOnlyTensorSpan<float>(_logits, [3, 5]),
+            new ReadOnlyTensorSpan<float>(_logits, [3, 5]),
+            new SoftTargets<int>(_ids, _probabilities, 3),
+            1);
+        head.Should().Throw<ArgumentException>().WithParameterName("targets").WithMessage(
+            "targets has length 2, but hidden of shape [3, 5] needs one per token.*");
     }
 
     [Theory]
@@ -163,7 +178,10 @@ public class SoftTargetTests
     public void An_id_outside_the_vocabulary(int id)
     {
         ArgumentException thrown = Rejects(
-            [-100, 0, 1, id, 2, 2], _probabilities, "targets", $"targets.Ids[3], of token 1, is {id}, which is outside [0, 5) and is not the ignored -100.");
+            [-100, 0, 1, id, 2, 2],
+            _probabilities,
+            "targets",
+            $"targets.Ids[3], of token 1, is {id}, which is outside [0, 5) and is not the ignored -100.");
         ((ArgumentOutOfRangeException)thrown).ActualValue.Should().Be(id);
     }
 
@@ -176,10 +194,15 @@ public class SoftTargetTests
     {
         float[] spoilt = [float.NaN, 0.25f, 0, 1, probability, 0.75f];
         ArgumentException thrown = Rejects(
-            [-100, 0, 1, 3, 2, 2], spoilt, "targets", FormattableString.Invariant($"targets.Probabilities[4], of token 2, is {probability}, but must be finite and at least 0."));
+            [-100, 0, 1, 3, 2, 2],
+            spoilt,
+            "targets",
+            FormattableString.Invariant(
+                $"targets.Probabilities[4], of token 2, is {probability}, but must be finite and at least 0."));
         ((ArgumentOutOfRangeException)thrown).ActualValue.Should().Be(probability);
         Action denominator = () => PtxLoss.Denominator(new SoftTargets<int>([-100, 0, 1, 3, 2, 2], spoilt, 2));
-        denominator.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("targets").WithMessage("targets.Probabilities[4], *");
+        denominator.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("targets").WithMessage(
+            "targets.Probabilities[4], *");
     }
 
     [Theory]
@@ -188,12 +211,21 @@ public class SoftTargetTests
     [InlineData(6)]
     public void A_weight_is_of_a_token_not_of_an_id(int length)
         => Rejects(
-            _ids, _probabilities, "tokenWeights", $"tokenWeights has length {length}, but must have 3, one per target, or be empty.", tokenWeights: new float[length]);
+            _ids,
+            _probabilities,
+            "tokenWeights",
+            $"tokenWeights has length {length}, but must have 3, one per target, or be empty.",
+            tokenWeights: new float[length]);
 
     [Fact]
     public void What_has_no_meaning_without_one_target()
     {
-        Rejects(_ids, _probabilities, "options", "options.LabelSmoothing is 0.1, but must be 0 with soft targets", new() { LabelSmoothing = 0.1 });
+        Rejects(
+            _ids,
+            _probabilities,
+            "options",
+            "options.LabelSmoothing is 0.1, but must be 0 with soft targets",
+            new() { LabelSmoothing = 0.1 });
         Rejects(
             _ids,
             _probabilities,
@@ -206,8 +238,14 @@ public class SoftTargetTests
             "options",
             "options.Statistics is Accuracy, Entropy, but must be without Accuracy",
             new() { Statistics = LossStatistics.Accuracy | LossStatistics.Entropy });
-        Rejects(_ids, _probabilities, "options", "options.VocabularyStart is 0, but must be null here", new() { VocabularyStart = 0 });
-        Rejects(_ids, _probabilities, "options", "options.ShiftTargets is true, but must be false", new() { ShiftTargets = true });
+        Rejects(
+            _ids,
+            _probabilities,
+            "options",
+            "options.VocabularyStart is 0, but must be null here",
+            new() { VocabularyStart = 0 });
+        Rejects(
+            _ids, _probabilities, "options", "options.ShiftTargets is true, but must be false", new() { ShiftTargets = true });
     }
 
     [Fact]
@@ -215,7 +253,12 @@ public class SoftTargetTests
     {
         float[] memory = new float[21];
         Action ids = () => PtxLoss.ComputeWithGradient(
-            0, _logits, new SoftTargets<int>(MemoryMarshal.Cast<float, int>(memory.AsSpan(0, 6)), _probabilities, 2), 5, 1, memory.AsSpan(5, 15));
+            0,
+            _logits,
+            new SoftTargets<int>(MemoryMarshal.Cast<float, int>(memory.AsSpan(0, 6)), _probabilities, 2),
+            5,
+            1,
+            memory.AsSpan(5, 15));
         Action probabilities = () => PtxLoss.ComputeWithGradient(
             0, _logits, new SoftTargets<int>(_ids, memory.AsSpan(0, 6), 2), 5, 1, memory.AsSpan(5, 15));
         Action beside = () => PtxLoss.ComputeWithGradient(
@@ -230,27 +273,36 @@ public class SoftTargetTests
             new() { IgnoreIndex = 4 });
 
         ids.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps targets;*");
-        probabilities.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage("*overlaps targets.Probabilities;*");
-        weight.Should().Throw<ArgumentException>().WithParameterName("gradients.Weight").WithMessage("*overlaps targets.Probabilities;*");
+        probabilities.Should().Throw<ArgumentException>().WithParameterName("logitsGradient").WithMessage(
+            "*overlaps targets.Probabilities;*");
+        weight.Should().Throw<ArgumentException>().WithParameterName("gradients.Weight").WithMessage(
+            "*overlaps targets.Probabilities;*");
         memory.Should().OnlyContain(x => x == 0);
         beside.Should().NotThrow();
     }
 
     /// <summary>Checks every entry that takes them: all reject, with the same words, and write nothing.</summary>
     private ArgumentException Rejects(
-        int[] ids, float[] probabilities, string parameter, string message, PtxLossOptions? options = null, float[]? tokenWeights = null)
+        int[] ids,
+        float[] probabilities,
+        string parameter,
+        string message,
+        PtxLossOptions? options = null,
+        float[]? tokenWeights = null)
     {
         Action[] calls =
         [
             () => PtxLoss.Compute(0, _logits, new SoftTargets<int>(ids, probabilities, 2), 5, 1, options, tokenWeights),
-            () => PtxLoss.ComputeWithGradient(0, _logits, new SoftTargets<int>(ids, probabilities, 2), 5, 1, _gradient, options, tokenWeights),
+            () => PtxLoss.ComputeWithGradient(
+                0, _logits, new SoftTargets<int>(ids, probabilities, 2), 5, 1, _gradient, options, tokenWeights),
         ];
         if (ids.Length == 6)
         {
             calls =
             [
                 .. calls,
-                () => PtxLoss.ComputeFromHidden(0, Hidden, Weight, new SoftTargets<int>(ids, probabilities, 2), 1, options, default, tokenWeights),
+                () => PtxLoss.ComputeFromHidden(
+                    0, Hidden, Weight, new SoftTargets<int>(ids, probabilities, 2), 1, options, default, tokenWeights),
                 () => PtxLoss.ComputeFromHiddenWithGradient(
                     0,
                     Hidden,

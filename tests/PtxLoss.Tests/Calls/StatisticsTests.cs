@@ -12,7 +12,10 @@ public class StatisticsTests
     {
         foreach ((LossStatistics asked, bool hasAccuracy, bool hasEntropy) in new[]
         {
-            (LossStatistics.None, false, false), (LossStatistics.Accuracy, true, false), (LossStatistics.Entropy, false, true), (Both, true, true),
+            (LossStatistics.None, false, false),
+            (LossStatistics.Accuracy, true, false),
+            (LossStatistics.Entropy, false, true),
+            (Both, true, true),
         })
         {
             var options = new PtxLossOptions { Statistics = asked };
@@ -22,10 +25,18 @@ public class StatisticsTests
                 PtxLoss.ComputeWithGradient(0, [1f, 2], [1], 2, 1, new float[2], options),
                 PtxLoss.Compute<float, int>(0, [], [], 2, 1, options),
                 PtxLoss.Compute(0, [1f, 2], [-100], 2, 1, options),
-                PtxLoss.Compute(0, new ReadOnlyTensorSpan<float>([1f, 2], [1, 2]), new ReadOnlyTensorSpan<int>([1], [1]), 1, options),
-                PtxLoss.ComputeFromHidden(0, new ReadOnlyTensorSpan<float>([1f, 2], [1, 2]), new ReadOnlyTensorSpan<float>([1f, 2, 3, 4], [2, 2]), [1], 1, options),
+                PtxLoss.Compute(
+                    0, new ReadOnlyTensorSpan<float>([1f, 2], [1, 2]), new ReadOnlyTensorSpan<int>([1], [1]), 1, options),
+                PtxLoss.ComputeFromHidden(
+                    0,
+                    new ReadOnlyTensorSpan<float>([1f, 2], [1, 2]),
+                    new ReadOnlyTensorSpan<float>([1f, 2, 3, 4], [2, 2]),
+                    [1],
+                    1,
+                    options),
             ];
-            results.Should().AllSatisfy(result => (result.Accuracy.HasValue, result.Entropy.HasValue).Should().Be((hasAccuracy, hasEntropy)));
+            results.Should().AllSatisfy(
+                result => (result.Accuracy.HasValue, result.Entropy.HasValue).Should().Be((hasAccuracy, hasEntropy)));
         }
 
         (default(PtxLossResult).Accuracy, default(PtxLossResult).Entropy).Should().Be((null, null));
@@ -142,19 +153,23 @@ public class StatisticsTests
         result.LanguageModelLoss.Should().BeApproximately(3 * Math.Log(4), 3e-6);
     }
 
-    /// <summary>Logits rise, so that exponentials are relative to one reference after another, and repeat, so that many are the largest.</summary>
+    /// <summary>
+    /// Logits rise, so that exponentials are relative to one reference after another, and repeat, so that many are the largest.
+    /// </summary>
     [Theory]
     [InlineData(LossStatistics.Accuracy)]
     [InlineData(LossStatistics.Accuracy | LossStatistics.Entropy)]
     public void They_are_those_of_the_logits_where_the_gradient_takes_their_place(LossStatistics statistics)
     {
         const int tokens = 6, vocabularySize = 5000;
-        float[] logits = [.. Enumerable.Range(0, tokens * vocabularySize).Select(i => (i % vocabularySize / 700 * (i / vocabularySize)) + (i % 3))];
+        float[] logits = [.. Enumerable.Range(0, tokens * vocabularySize).Select(
+            i => (i % vocabularySize / 700 * (i / vocabularySize)) + (i % 3))];
         int[] targets = ScalarReference.Compute<float, int>(0, logits, new int[tokens], vocabularySize, 1).ArgMax;
         var options = new PtxLossOptions { Statistics = statistics };
         ScalarReference expected = ScalarReference.Compute<float, int>(0, logits, targets, vocabularySize, 1, options);
 
-        PtxLossResult result = PtxLoss.ComputeWithGradient(0, logits, targets, vocabularySize, 1, logitsGradient: logits, options);
+        PtxLossResult result = PtxLoss.ComputeWithGradient(
+            0, logits, targets, vocabularySize, 1, logitsGradient: logits, options);
 
         result.Accuracy.Should().Be(1);
         result.Entropy.HasValue.Should().Be((statistics & LossStatistics.Entropy) != LossStatistics.None);

@@ -2,7 +2,9 @@ using System.Numerics.Tensors;
 
 namespace PtxLosses.Tests;
 
-/// <summary>A factor for each token's loss that comes of the softmax of its target: what it changes, and what it does not.</summary>
+/// <summary>
+/// A factor for each token's loss that comes of the softmax of its target: what it changes, and what it does not.
+/// </summary>
 public class TargetWeightingTests
 {
     private const int Tokens = 6, VocabularySize = 300;
@@ -47,11 +49,16 @@ public class TargetWeightingTests
     {
         var options = new PtxLossOptions { Statistics = LossStatistics.Accuracy | LossStatistics.Entropy };
         PtxLossResult uniform = PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, options, _weights);
-        foreach (PtxLossOptions reduced in new[] { options, options with { Reduction = LossReduction.Sum }, options with { Denominator = 70 } })
+        foreach (PtxLossOptions reduced in new[]
         {
-            PtxLossResult actual = PtxLoss.Compute(0, _logits, _targets, VocabularySize, 1, reduced with { TargetWeighting = weighting }, _weights);
+            options, options with { Reduction = LossReduction.Sum }, options with { Denominator = 70 },
+        })
+        {
+            PtxLossResult actual = PtxLoss.Compute(
+                0, _logits, _targets, VocabularySize, 1, reduced with { TargetWeighting = weighting }, _weights);
 
-            (actual.Perplexity, actual.Accuracy, actual.Entropy).Should().Be((uniform.Perplexity, uniform.Accuracy, uniform.Entropy));
+            (actual.Perplexity, actual.Accuracy, actual.Entropy).Should().Be(
+                (uniform.Perplexity, uniform.Accuracy, uniform.Entropy));
             actual.LanguageModelLoss.Should().NotBe(uniform.LanguageModelLoss);
         }
     }
@@ -116,7 +123,8 @@ public class TargetWeightingTests
         {
             TLogit initial = ElementConvert.FromDouble<TLogit>(0.25);
             TLogit[] gradient = [.. logits.Select(_ => initial)];
-            var options = new PtxLossOptions { TargetWeighting = weighting, ZLossCoefficient = 0.1, AccumulateGradient = accumulates };
+            var options =
+                new PtxLossOptions { TargetWeighting = weighting, ZLossCoefficient = 0.1, AccumulateGradient = accumulates };
 
             PtxLossResult result = PtxLoss.ComputeWithGradient(0.5, logits, [target], logits.Length, 1, gradient, options);
 
@@ -163,7 +171,8 @@ public class TargetWeightingTests
         double[] logits = [.. _logits], gradient = new double[logits.Length];
         logits[7] = double.NaN;
 
-        PtxLossResult result = PtxLoss.ComputeWithGradient(0, logits, _targets, VocabularySize, 1, gradient, new() { TargetWeighting = weighting });
+        PtxLossResult result = PtxLoss.ComputeWithGradient(
+            0, logits, _targets, VocabularySize, 1, gradient, new() { TargetWeighting = weighting });
 
         (result.LanguageModelLoss, result.Total, result.Perplexity).Should().Be((double.NaN, double.NaN, double.NaN));
         gradient.AsSpan(0, VocabularySize).ToArray().Should().OnlyContain(g => double.IsNaN(g));
@@ -185,9 +194,11 @@ public class TargetWeightingTests
     {
         foreach ((PtxLossOptions options, object value, string message) in new (PtxLossOptions, object, string)[]
         {
-            (new() { TargetWeighting = (TargetWeighting)3 }, (TargetWeighting)3, "options.TargetWeighting is 3, but must be Uniform, Probability or ProbabilityVariance.*"),
+            (new() { TargetWeighting = (TargetWeighting)3 }, (TargetWeighting)3,
+                "options.TargetWeighting is 3, but must be Uniform, Probability or ProbabilityVariance.*"),
             (new() { TargetWeighting = (TargetWeighting)(-1) }, (TargetWeighting)(-1), "options.TargetWeighting is -1, *"),
-            (new() { Statistics = (LossStatistics)4 }, (LossStatistics)4, "options.Statistics is 4, but must be None, Accuracy, Entropy or both.*"),
+            (new() { Statistics = (LossStatistics)4 }, (LossStatistics)4,
+                "options.Statistics is 4, but must be None, Accuracy, Entropy or both.*"),
             (new() { Statistics = (LossStatistics)(-1) }, (LossStatistics)(-1), "options.Statistics is -1, *"),
         })
         {
@@ -203,13 +214,16 @@ public class TargetWeightingTests
                     new TensorSpan<double>(gradient, [Tokens, VocabularySize]),
                     options),
                 () => CrossEntropy.Forward(_logits, _targets, VocabularySize, new() { Loss = output }, options),
-                () => CrossEntropy.Backward(_logits, _targets, VocabularySize, new() { LogSumExp = output }, new() { Loss = output }, gradient, options),
-                () => PtxLoss.ComputeFromHidden<float, int>(0, Tensor.CreateFromShape<float>([Tokens, 2]), Tensor.CreateFromShape<float>([300, 2]), _targets, 1, options),
+                () => CrossEntropy.Backward(
+                    _logits, _targets, VocabularySize, new() { LogSumExp = output }, new() { Loss = output }, gradient, options),
+                () => PtxLoss.ComputeFromHidden<float, int>(
+                    0, Tensor.CreateFromShape<float>([Tokens, 2]), Tensor.CreateFromShape<float>([300, 2]), _targets, 1, options),
                 () => new PtxLossAccumulator().Add(1, 2, options: options),
             ];
             foreach (Action call in calls)
             {
-                call.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("options").WithMessage(message).Which.ActualValue.Should().Be(value);
+                call.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("options").WithMessage(message)
+                    .Which.ActualValue.Should().Be(value);
             }
 
             gradient.Concat(output).Should().OnlyContain(x => x == 42);

@@ -50,7 +50,8 @@ public class TokenWeightTests
         result.TokenCount.Should().Be(5);
         foreach (int token in new[] { 1, 2, 5 })
         {
-            gradient.AsSpan(token * vocabularySize, vocabularySize).ToArray().Should().OnlyContain(x => x == (accumulates ? Initial : 0));
+            gradient.AsSpan(token * vocabularySize, vocabularySize).ToArray().Should().OnlyContain(
+                x => x == (accumulates ? Initial : 0));
         }
 
         gradient[0].Should().NotBe(accumulates ? Initial : 0);
@@ -79,7 +80,9 @@ public class TokenWeightTests
         (Action Call, string Name, string Message)[] calls =
         [
             (() => PtxLoss.Denominator(_targets, null, four), "tokenWeights", "tokenWeights has length 4, but must have 6, *"),
-            (() => PtxLoss.Denominator(Tensor.Create(_targets, [2, 3]), null, four), "tokenWeights", "tokenWeights has length 4, but must have 6, *"),
+            (() => PtxLoss.Denominator(Tensor.Create(_targets, [2, 3]), null, four),
+                "tokenWeights",
+                "tokenWeights has length 4, but must have 6, *"),
             (() => PtxLoss.Denominator([1, 2], null, [1, -1]), "tokenWeights", "tokenWeights[1] is -1, *"),
             (() => PtxLoss.Denominator(_targets, new() { ShiftTargets = true }), "options", "options.ShiftTargets is true, *"),
         ];
@@ -95,7 +98,13 @@ public class TokenWeightTests
     public void Only_tokens_of_weight_0_give_the_rl_loss(int vocabularySize, bool accumulates)
     {
         PtxLossOptions options = Options(accumulates);
-        foreach (PtxLossOptions reduced in new[] { options, options with { Denominator = 3 }, options with { Denominator = 0 }, options with { Reduction = LossReduction.Sum } })
+        foreach (PtxLossOptions reduced in new[]
+        {
+            options,
+            options with { Denominator = 3 },
+            options with { Denominator = 0 },
+            options with { Reduction = LossReduction.Sum },
+        })
         {
             (PtxLossResult result, float[] gradient) = Run(Logits(vocabularySize), _targets, reduced, new float[Tokens]);
 
@@ -111,7 +120,8 @@ public class TokenWeightTests
     {
         int[] times = [1, 2, 0, 3, 0, 1], repeated = [.. times.SelectMany((count, token) => Enumerable.Repeat(token, count))];
         float[] logits = Logits(vocabularySize);
-        float[] repeatedLogits = [.. repeated.SelectMany(token => logits[(token * vocabularySize)..((token + 1) * vocabularySize)])];
+        float[] repeatedLogits = [.. repeated.SelectMany(
+            token => logits[(token * vocabularySize)..((token + 1) * vocabularySize)])];
         int[] repeatedTargets = [.. repeated.Select(token => _targets[token])];
 
         PtxLossResult weighted = Run(logits, _targets, Options(accumulates), [.. times.Select(count => (float)count)]).Result;
@@ -150,7 +160,12 @@ public class TokenWeightTests
         float[] gradient = [1, 1, 1, 1];
 
         CrossEntropy.Backward(
-            [float.NaN, 0f, 1, 1], [0, 0], 2, new() { LogSumExp = (double[])[double.NaN, 1 + Math.Log(2)] }, new() { Loss = [0, 2] }, gradient);
+            [float.NaN, 0f, 1, 1],
+            [0, 0],
+            2,
+            new() { LogSumExp = (double[])[double.NaN, 1 + Math.Log(2)] },
+            new() { Loss = [0, 2] },
+            gradient);
 
         gradient.Should().Equal(0, 0, -1, 1);
     }
@@ -170,9 +185,11 @@ public class TokenWeightTests
         AccumulateGradient = accumulates,
     };
 
-    private static (PtxLossResult Result, float[] Gradient) Run(float[] logits, int[] targets, PtxLossOptions options, float[] weights)
+    private static (PtxLossResult Result, float[] Gradient) Run(
+        float[] logits, int[] targets, PtxLossOptions options, float[] weights)
     {
         float[] gradient = [.. Enumerable.Repeat(Initial, logits.Length)];
-        return (PtxLoss.ComputeWithGradient(0.5, logits, targets, logits.Length / targets.Length, 2, gradient, options, weights), gradient);
+        return (PtxLoss.ComputeWithGradient(
+            0.5, logits, targets, logits.Length / targets.Length, 2, gradient, options, weights), gradient);
     }
 }

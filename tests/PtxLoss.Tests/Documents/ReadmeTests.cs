@@ -8,8 +8,8 @@ using Microsoft.CodeAnalysis.CSharp;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// Every C# example of README.md and of docs/ is compiled as the program it stands for and run; where a text block follows it, that block is
-/// what the example prints. Runs alone: it redirects the console.
+/// Every C# example of README.md and of docs/ is compiled as the program it stands for and run; where a text block follows it,
+/// that block is what the example prints. Runs alone: it redirects the console.
 /// </summary>
 [Collection(nameof(ReadmeTests))]
 [CollectionDefinition(nameof(ReadmeTests), DisableParallelization = true)]
@@ -25,7 +25,11 @@ public partial class ReadmeTests
         """;
 
     private static IEnumerable<string> Documents
-        => [Path.Combine(Repository.Root, "README.md"), .. Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md").Order(StringComparer.Ordinal)];
+        =>
+        [
+            Path.Combine(Repository.Root, "README.md"),
+            .. Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md").Order(StringComparer.Ordinal),
+        ];
 
     /// <summary>The number of each example with what it prints, so that a failure names the example.</summary>
     public static TheoryData<string, int, string, string> Examples()
@@ -59,7 +63,8 @@ public partial class ReadmeTests
     public void The_table_is_the_one_that_the_sample_wrote()
     {
         string readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
-        string[] rows = [.. File.ReadLines(Path.Combine(Repository.Root, "docs", "forgetting.md")).Where(line => line.StartsWith('|'))];
+        string[] rows = [.. File.ReadLines(Path.Combine(Repository.Root, "docs", "forgetting.md")).Where(
+            line => line.StartsWith('|'))];
 
         rows.Should().HaveCountGreaterThan(3);
         readme.Should().ContainAll(rows);
@@ -75,7 +80,8 @@ public partial class ReadmeTests
         string readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
         string ratios = Link().Matches(readme).Select(link => link.Groups["path"].Value)
             .Single(path => path.EndsWith("/ratios.md", StringComparison.Ordinal));
-        string line = File.ReadLines(Path.Combine(Repository.Root, ratios)).Single(line => line.StartsWith(row, StringComparison.Ordinal));
+        string line = File.ReadLines(Path.Combine(Repository.Root, ratios)).Single(
+            line => line.StartsWith(row, StringComparison.Ordinal));
 
         readme.Should().Contain(string.Format(CultureInfo.InvariantCulture, claim, line.Split('|')[^2].Trim()));
     }
@@ -108,7 +114,8 @@ public partial class ReadmeTests
         string[] measured =
         [
             .. File.ReadLines(Path.Combine(Repository.Root, peers))
-                .SkipWhile(line => !line.StartsWith("## Loss and gradient, 1024x50304, 2 threads", StringComparison.Ordinal)).Skip(1)
+                .SkipWhile(
+                    line => !line.StartsWith("## Loss and gradient, 1024x50304, 2 threads", StringComparison.Ordinal)).Skip(1)
                 .TakeWhile(line => !line.StartsWith("## ", StringComparison.Ordinal)),
         ];
         string[] rows =
@@ -122,7 +129,8 @@ public partial class ReadmeTests
     [Fact]
     public void Files_that_the_text_links_to_exist()
     {
-        foreach (string document in Directory.GetFiles(Repository.Root, "*.md").Concat(Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md")))
+        foreach (string document in Directory.GetFiles(Repository.Root, "*.md")
+            .Concat(Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md")))
         {
             foreach (Match link in Link().Matches(File.ReadAllText(document)))
             {
@@ -140,9 +148,11 @@ public partial class ReadmeTests
             [CSharpSyntaxTree.ParseText(ImplicitUsings, options), CSharpSyntaxTree.ParseText(code, options)],
             ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!)
                 .Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path)),
-            new CSharpCompilationOptions(OutputKind.ConsoleApplication, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable));
+            new CSharpCompilationOptions(
+                OutputKind.ConsoleApplication, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable));
         using var image = new MemoryStream();
-        compilation.Emit(image).Diagnostics.Where(diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning).Should().BeEmpty();
+        compilation.Emit(image).Diagnostics.Where(
+            diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning).Should().BeEmpty();
 
         TextWriter console = Console.Out;
         using var written = new StringWriter();

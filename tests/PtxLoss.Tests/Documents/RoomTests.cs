@@ -36,7 +36,8 @@ public class RoomTests
     [Fact]
     public void Only_Calls_knows_the_public_types()
     {
-        string[] api = [.. _library.GetExportedTypes().Where(type => type != typeof(BFloat16)).Select(type => type.FullName!.Split('`')[0])];
+        string[] api = [.. _library.GetExportedTypes().Where(type => type != typeof(BFloat16)).Select(
+            type => type.FullName!.Split('`')[0])];
 
         foreach (string room in _rooms.SkipLast(1))
         {
@@ -46,7 +47,8 @@ public class RoomTests
 
     [Fact]
     public void Every_room_is_known()
-        => _library.GetTypes().Select(type => type.Namespace ?? "").Where(name => name.StartsWith("PtxLosses.", StringComparison.Ordinal))
+        => _library.GetTypes().Select(type => type.Namespace ?? "").Where(
+            name => name.StartsWith("PtxLosses.", StringComparison.Ordinal))
             .Distinct(StringComparer.Ordinal).Should().BeEquivalentTo(_rooms.Select(room => $"PtxLosses.{room}"));
 
     [Theory]

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// Bad calls per token from hidden states, and on types of 16 bits, get an exception that names the argument and what was wrong, before
-/// anything is written.
+/// Bad calls per token from hidden states, and on types of 16 bits, get an exception that names the argument and what was
+/// wrong, before anything is written.
 /// </summary>
 public class BadHeadCallTests
 {
@@ -68,7 +68,8 @@ public class BadHeadCallTests
             Of<TElement>("bias", VocabularySize));
         Array.Clear(_memory);
 
-        act.Should().Throw<ArgumentException>().WithParameterName(message.Split(' ')[0]).WithMessage($"{message}; it needs memory of its own*");
+        act.Should().Throw<ArgumentException>().WithParameterName(message.Split(' ')[0]).WithMessage(
+            $"{message}; it needs memory of its own*");
         _memory.Should().OnlyContain(x => x == 0);
 
         // The last element of one is the first of the other.
@@ -111,7 +112,8 @@ public class BadHeadCallTests
             Of<float>("bias", VocabularySize));
         Array.Clear(_memory);
 
-        act.Should().Throw<ArgumentException>().WithParameterName(message.Split(' ')[0]).WithMessage($"{message}; it needs memory of its own*");
+        act.Should().Throw<ArgumentException>().WithParameterName(message.Split(' ')[0]).WithMessage(
+            $"{message}; it needs memory of its own*");
         _memory.Should().OnlyContain(x => x == 0);
 
         Span<T> Of<T>(string name, int length)
@@ -119,16 +121,25 @@ public class BadHeadCallTests
         {
             Span<T> memory = MemoryMarshal.Cast<double, T>(_memory.AsSpan());
             int middle = memory.Length / 2;
-            return name == written ? memory.Slice(middle, length) : name == other ? memory.Slice(middle - length + 1, length) : new T[length];
+            return name == written ? memory.Slice(middle, length)
+                : name == other ? memory.Slice(middle - length + 1, length)
+                : new T[length];
         }
     }
 
     [Fact]
     public void Gradients_of_another_shape()
     {
-        RejectsBackward(new() { Hidden = Rows(4, 3) }, "hiddenGradients.Hidden", "hiddenGradients.Hidden has the shape [4, 3], but hidden has [3, 4].");
-        RejectsBackward(new() { Weight = Rows(20) }, "hiddenGradients.Weight", "hiddenGradients.Weight has the shape [20], but weight has [5, 4].");
-        RejectsBackward(new() { Bias = new float[6] }, "hiddenGradients.Bias", "hiddenGradients.Bias has length 6, but needs 5 values");
+        RejectsBackward(
+            new() { Hidden = Rows(4, 3) },
+            "hiddenGradients.Hidden",
+            "hiddenGradients.Hidden has the shape [4, 3], but hidden has [3, 4].");
+        RejectsBackward(
+            new() { Weight = Rows(20) },
+            "hiddenGradients.Weight",
+            "hiddenGradients.Weight has the shape [20], but weight has [5, 4].");
+        RejectsBackward(
+            new() { Bias = new float[6] }, "hiddenGradients.Bias", "hiddenGradients.Bias has length 6, but needs 5 values");
         RejectsBackward(
             new() { Hidden = new TensorSpan<float>(new float[40], [3, 4], [8, 2]) },
             "hiddenGradients.Hidden",
@@ -146,31 +157,62 @@ public class BadHeadCallTests
     {
         RejectsBackward("forward.LogSumExp", "forward.LogSumExp has length 2, but needs 3 values", logSumExp: 2);
         RejectsBackward("forward.LogSumExp", "forward.LogSumExp has length 0, but needs 3 values", logSumExp: 0);
-        RejectsBackward("forward.Entropy", "forward.Entropy has length 0, but needs 3 values, one per target, where gradients.Entropy is given", entropy: 0);
-        RejectsBackward("gradients.Loss", "gradients.Loss has length 4, but needs 3 values, one per target, or to be empty", ofLoss: 4);
+        RejectsBackward(
+            "forward.Entropy",
+            "forward.Entropy has length 0, but needs 3 values, one per target, where gradients.Entropy is given",
+            entropy: 0);
+        RejectsBackward(
+            "gradients.Loss", "gradients.Loss has length 4, but needs 3 values, one per target, or to be empty", ofLoss: 4);
         RejectsBackward("gradients.Entropy", "gradients.Entropy has length 2, but needs 3 values", ofEntropy: 2);
         RejectsBackward("targets", "targets[1] is 9, which is outside [0, 5)", targets: [0, 9, 1]);
         RejectsBackward("targets", "targets has length 2, but hidden of shape [3, 4] needs one per token", targets: [0, 1]);
         RejectsBackward("bias", "bias has length 4, but needs 5 values", bias: 4);
-        RejectsBackward("options", "options.MaxScratchBytes is 100, but a vocabulary of 5 and hidden states of 4 need at least", options: new() { MaxScratchBytes = 100 });
-        RejectsBackward("options", "options.ShiftTargets is true, but must be false here", options: new() { ShiftTargets = true });
-        RejectsBackward("options", "options.LabelSmoothing is 0.1, but must be 0 where", options: new() { VocabularyStart = 5, LabelSmoothing = 0.1 });
-        RejectsBackward("targets", "targets[0] is -1, which is outside [0, 9223372036854775807)", targets: [-1, 0, 1], options: new() { VocabularyStart = 0 });
+        RejectsBackward(
+            "options",
+            "options.MaxScratchBytes is 100, but a vocabulary of 5 and hidden states of 4 need at least",
+            options: new() { MaxScratchBytes = 100 });
+        RejectsBackward(
+            "options", "options.ShiftTargets is true, but must be false here", options: new() { ShiftTargets = true });
+        RejectsBackward(
+            "options",
+            "options.LabelSmoothing is 0.1, but must be 0 where",
+            options: new() { VocabularyStart = 5, LabelSmoothing = 0.1 });
+        RejectsBackward(
+            "targets",
+            "targets[0] is -1, which is outside [0, 9223372036854775807)",
+            targets: [-1, 0, 1],
+            options: new() { VocabularyStart = 0 });
     }
 
     [Fact]
     public void Outputs_of_another_length_or_that_a_shard_has_not()
     {
         double[] loss = [Untouched, Untouched, Untouched];
-        RejectsForward(() => CrossEntropy.ForwardFromHidden(Hidden, Weight, _targets, new() { Loss = loss, Entropy = new double[4] }), "outputs.Entropy", "outputs.Entropy has length 4, but needs 3 values*");
-        RejectsForward(() => CrossEntropy.ForwardFromHidden(Hidden, Weight, _targets, new() { Loss = loss, ArgMax = new int[2] }), "outputs.ArgMax", "outputs.ArgMax has length 2, *");
-        RejectsForward(() => CrossEntropy.ForwardFromHidden(Hidden, Weight, _targets, new() { Loss = loss }, new() { VocabularyStart = 5 }), "outputs", "outputs.Loss must be empty where options.VocabularyStart is set*");
         RejectsForward(
-            () => CrossEntropy.ForwardFromHidden(Hidden, Weight, _targets, new() { LogSumExp = loss, ArgMax = new int[3] }, new() { VocabularyStart = int.MaxValue }),
+            () => CrossEntropy.ForwardFromHidden(Hidden, Weight, _targets, new() { Loss = loss, Entropy = new double[4] }),
+            "outputs.Entropy",
+            "outputs.Entropy has length 4, but needs 3 values*");
+        RejectsForward(
+            () => CrossEntropy.ForwardFromHidden(Hidden, Weight, _targets, new() { Loss = loss, ArgMax = new int[2] }),
+            "outputs.ArgMax",
+            "outputs.ArgMax has length 2, *");
+        RejectsForward(
+            () => CrossEntropy.ForwardFromHidden(Hidden, Weight, _targets, new() { Loss = loss }, new() { VocabularyStart = 5 }),
+            "outputs",
+            "outputs.Loss must be empty where options.VocabularyStart is set*");
+        RejectsForward(
+            () => CrossEntropy.ForwardFromHidden(
+                Hidden,
+                Weight,
+                _targets,
+                new() { LogSumExp = loss, ArgMax = new int[3] },
+                new() { VocabularyStart = int.MaxValue }),
             "outputs",
             "outputs.ArgMax must be empty where ids reach 2147483651*");
         RejectsForward(
-            () => CrossEntropy.ForwardFromHidden(Hidden, Weight, [0, 5, 1], new() { Loss = loss }), "targets", "targets[1] is 5, which is outside [0, 5)*");
+            () => CrossEntropy.ForwardFromHidden(Hidden, Weight, [0, 5, 1], new() { Loss = loss }),
+            "targets",
+            "targets[1] is 5, which is outside [0, 5)*");
         loss.Should().OnlyContain(x => x == Untouched);
 
         static void RejectsForward(Action call, string parameter, string message)
@@ -187,16 +229,19 @@ public class BadHeadCallTests
         static void RejectsType<TElement>(string message)
             where TElement : unmanaged
         {
-            Tensor<TElement> states = Tensor.CreateFromShape<TElement>([2, 3]), gradient = Tensor.CreateFromShape<TElement>([2, 3]);
+            Tensor<TElement> states = Tensor.CreateFromShape<TElement>([2, 3]);
+            Tensor<TElement> gradient = Tensor.CreateFromShape<TElement>([2, 3]);
             double[] values = [Untouched, Untouched];
             Action[] calls =
             [
                 () => PtxLoss.ComputeFromHidden(0, states, states, [0, 1], 1),
                 () => PtxLoss.ComputeFromHidden(0, states, states, new SoftTargets<int>([0, 1], [1, 1], 1), 1),
                 () => PtxLoss.ComputeFromHiddenWithGradient(0, states, states, [0, 1], 1, new() { Hidden = gradient }),
-                () => PtxLoss.ComputeFromHiddenWithGradient(0, states, states, new SoftTargets<int>([0, 1], [1, 1], 1), 1, new() { Hidden = gradient }),
+                () => PtxLoss.ComputeFromHiddenWithGradient(
+                    0, states, states, new SoftTargets<int>([0, 1], [1, 1], 1), 1, new() { Hidden = gradient }),
                 () => CrossEntropy.ForwardFromHidden(states, states, [0, 1], new() { Loss = values }),
-                () => CrossEntropy.BackwardFromHidden(states, states, [0, 1], new() { LogSumExp = values }, new() { Loss = values }, new() { Hidden = gradient }),
+                () => CrossEntropy.BackwardFromHidden(
+                    states, states, [0, 1], new() { LogSumExp = values }, new() { Loss = values }, new() { Hidden = gradient }),
             ];
             foreach (Action call in calls)
             {
@@ -218,12 +263,16 @@ public class BadHeadCallTests
         void Fits<TElement>()
             where TElement : unmanaged
         {
-            Tensor<TElement> hidden = Tensor.CreateFromShape<TElement>([Tokens, HiddenSize]), weight = Tensor.CreateFromShape<TElement>([VocabularySize, HiddenSize]);
+            Tensor<TElement> hidden = Tensor.CreateFromShape<TElement>([Tokens, HiddenSize]);
+            Tensor<TElement> weight = Tensor.CreateFromShape<TElement>([VocabularySize, HiddenSize]);
             double[] loss = new double[Tokens];
-            Action enough = () => CrossEntropy.ForwardFromHidden(hidden, weight, _targets, new() { Loss = loss }, new() { MaxScratchBytes = least });
-            Action tooLittle = () => CrossEntropy.ForwardFromHidden(hidden, weight, _targets, new() { Loss = loss }, new() { MaxScratchBytes = least - 1 });
+            Action enough = () => CrossEntropy.ForwardFromHidden(
+                hidden, weight, _targets, new() { Loss = loss }, new() { MaxScratchBytes = least });
+            Action tooLittle = () => CrossEntropy.ForwardFromHidden(
+                hidden, weight, _targets, new() { Loss = loss }, new() { MaxScratchBytes = least - 1 });
 
-            tooLittle.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("options").Which.ActualValue.Should().Be(least - 1);
+            tooLittle.Should().Throw<ArgumentOutOfRangeException>().WithParameterName("options").Which.ActualValue.Should()
+                .Be(least - 1);
             loss.Should().OnlyContain(x => x == 0);
             enough.Should().NotThrow();
             Closeness.ShouldBeClose(loss, [Math.Log(5), Math.Log(5), Math.Log(5)], _ => 1e-6);
@@ -238,7 +287,8 @@ public class BadHeadCallTests
     {
         try
         {
-            CrossEntropy.BackwardFromHidden(Hidden, Weight, [0, 1, 2], new() { LogSumExp = new double[3] }, new() { Loss = [1, 1, 1] }, gradients);
+            CrossEntropy.BackwardFromHidden(
+                Hidden, Weight, [0, 1, 2], new() { LogSumExp = new double[3] }, new() { Loss = [1, 1, 1] }, gradients);
         }
         catch (ArgumentException exception)
         {

@@ -3,7 +3,9 @@ using System.Runtime.InteropServices;
 
 namespace PtxLosses.Tests;
 
-/// <summary>Bad calls from hidden states get an exception that names the argument and what was wrong, before anything is written.</summary>
+/// <summary>
+/// Bad calls from hidden states get an exception that names the argument and what was wrong, before anything is written.
+/// </summary>
 public class BadHeadTests
 {
     private const float Untouched = 42;
@@ -25,7 +27,8 @@ public class BadHeadTests
     [Fact]
     public void The_longest_dimensions_that_an_int_counts_have_only_others_against_them()
     {
-        Rejects("hidden", "hidden has the strides [0, 0]; in the last dimension", hidden: [3, int.MaxValue], hiddenStrides: [0, 0]);
+        Rejects(
+            "hidden", "hidden has the strides [0, 0]; in the last dimension", hidden: [3, int.MaxValue], hiddenStrides: [0, 0]);
         Rejects(
             "weight",
             "weight has the shape [2147483647, 5], but hidden has [3, 4]; their last dimensions must be equal",
@@ -38,20 +41,23 @@ public class BadHeadTests
     {
         Rejects("hidden", "hidden has the strides [8, 2]; in the last dimension the stride must be 1", hiddenStrides: [8, 2]);
         Rejects("weight", "weight has the strides [1, 5]; in the last dimension the stride must be 1", weightStrides: [1, 5]);
-        Rejects("gradients.Hidden", "gradients.Hidden has the strides [8, 2]; in the last dimension", hiddenGradientStrides: [8, 2]);
+        Rejects(
+            "gradients.Hidden", "gradients.Hidden has the strides [8, 2]; in the last dimension", hiddenGradientStrides: [8, 2]);
     }
 
     [Theory]
     [InlineData(2)]
     [InlineData(4)]
     public void Targets_of_another_length(int length)
-        => Rejects("targets", $"targets has length {length}, but hidden of shape [3, 4] needs one per token", targets: new int[length]);
+        => Rejects(
+            "targets", $"targets has length {length}, but hidden of shape [3, 4] needs one per token", targets: new int[length]);
 
     [Theory]
     [InlineData(5)]
     [InlineData(-1)]
     public void A_target_outside_the_vocabulary(int target)
-        => Rejects("targets", $"targets[1] is {target}, which is outside [0, 5) and is not the ignored -100", targets: [0, target, 2]);
+        => Rejects(
+            "targets", $"targets[1] is {target}, which is outside [0, 5) and is not the ignored -100", targets: [0, target, 2]);
 
     [Fact]
     public void A_bias_of_another_length()
@@ -77,15 +83,18 @@ public class BadHeadTests
         Rejects("options", "options.MaxDegreeOfParallelism is 0, but must be", options: new() { MaxDegreeOfParallelism = 0 });
         Rejects("tokenWeights", "tokenWeights has length 2, but must have 3", tokenWeights: 2);
         Rejects("options", "options.VocabularyStart is 0, but must be null here", options: new() { VocabularyStart = 0 });
-        Rejects("options", "options.ShiftTargets is true, but must be false here: give each", options: new() { ShiftTargets = true });
-        Rejects("options", "options.Denominator is 0, but 3 tokens count, so it must be above 0", options: new() { Denominator = 0 });
+        Rejects(
+            "options", "options.ShiftTargets is true, but must be false here: give each", options: new() { ShiftTargets = true });
+        Rejects(
+            "options", "options.Denominator is 0, but 3 tokens count, so it must be above 0", options: new() { Denominator = 0 });
         Rejects("ptxCoefficient", "ptxCoefficient must be finite", coefficient: double.NaN);
         Rejects("options", "options.MaxScratchBytes is -1, but must be at least 0", options: new() { MaxScratchBytes = -1 });
         foreach (long tooLittle in new[] { 0, HeadScratch.Needed(1, 5, 4) - 1 })
         {
             Rejects(
                 "options",
-                $"options.MaxScratchBytes is {tooLittle}, but a vocabulary of 5 and hidden states of 4 need at least {HeadScratch.Needed(1, 5, 4)}",
+                $"options.MaxScratchBytes is {tooLittle}, but a vocabulary of 5 and hidden states of 4 need at least "
+                    + $"{HeadScratch.Needed(1, 5, 4)}",
                 options: new() { MaxScratchBytes = tooLittle });
         }
     }
@@ -115,7 +124,8 @@ public class BadHeadTests
             1,
             new() { Hidden = new TensorSpan<float>(_memory, 50 + distance, [3, 4], [stride, 1]) });
 
-        act.Should().Throw<ArgumentException>().WithParameterName("gradients.Hidden").WithMessage("gradients.Hidden overlaps hidden*");
+        act.Should().Throw<ArgumentException>().WithParameterName("gradients.Hidden").WithMessage(
+            "gradients.Hidden overlaps hidden*");
         _memory.Should().OnlyContain(x => x == Untouched);
     }
 
@@ -134,7 +144,8 @@ public class BadHeadTests
             1,
             new() { Weight = new TensorSpan<float>(_memory, gradientStart, [5, 4], [stride, 1]) });
 
-        act.Should().Throw<ArgumentException>().WithParameterName("gradients.Weight").WithMessage("gradients.Weight overlaps hidden*");
+        act.Should().Throw<ArgumentException>().WithParameterName("gradients.Weight").WithMessage(
+            "gradients.Weight overlaps hidden*");
         _memory.Should().OnlyContain(x => x == Untouched);
     }
 
@@ -154,7 +165,12 @@ public class BadHeadTests
         TensorSpan<float> hiddenGradient = new(_memory, 72, [3, 4], []), weightGradient = new(_memory, 32, [5, 4], []);
 
         PtxLoss.ComputeFromHiddenWithGradient<float, int>(
-            0, hidden, weight, _targets, 1, new() { Hidden = hiddenGradient, Weight = weightGradient, Bias = _memory.AsSpan(84, 5) });
+            0,
+            hidden,
+            weight,
+            _targets,
+            1,
+            new() { Hidden = hiddenGradient, Weight = weightGradient, Bias = _memory.AsSpan(84, 5) });
 
         _memory[..32].Concat(_memory[52..72]).Concat(_memory[89..]).Should().OnlyContain(x => x == Untouched);
         _memory[32..52].Concat(_memory[72..89]).Should().NotContain(Untouched);
@@ -172,7 +188,8 @@ public class BadHeadTests
             1,
             new() { Weight = new TensorSpan<float>(memory, [5, 4]) });
 
-        act.Should().Throw<ArgumentException>().WithParameterName("gradients.Weight").WithMessage("gradients.Weight overlaps targets*");
+        act.Should().Throw<ArgumentException>().WithParameterName("gradients.Weight").WithMessage(
+            "gradients.Weight overlaps targets*");
         memory.Should().OnlyContain(x => x == 0);
     }
 

@@ -7,7 +7,8 @@ public class HeadBackwardTests
 {
     private const int Tokens = 4, HiddenSize = 3, VocabularySize = 7;
     private static readonly int[] _targets = [3, 6, -100, 0];
-    private static readonly double[] _ofLoss = [0.7, -1.5, double.NaN, 0.4], _ofLogSumExp = [-0.3, 0.8, double.NaN, 0], _ofEntropy = [0.6, -0.9, double.NaN, 0.5];
+    private static readonly double[] _ofLoss = [0.7, -1.5, double.NaN, 0.4], _ofLogSumExp = [-0.3, 0.8, double.NaN, 0];
+    private static readonly double[] _ofEntropy = [0.6, -0.9, double.NaN, 0.5];
     private readonly float[] _hidden = TestData.Logits(Tokens * HiddenSize, seed: 1, spread: 1);
     private readonly float[] _weight = TestData.Logits(VocabularySize * HiddenSize, seed: 2, spread: 1);
     private readonly float[] _bias = TestData.Logits(VocabularySize, seed: 3, spread: 1);
@@ -51,11 +52,13 @@ public class HeadBackwardTests
     [Fact]
     public void Shards_add_up_to_the_gradient_of_the_hidden_states_and_hold_each_their_part_of_the_others()
     {
-        Gradients whole = Backward(new()), first = Backward(new() { VocabularyStart = 0 }, 0, 4), second = Backward(new() { VocabularyStart = 4 }, 4, 3);
+        Gradients whole = Backward(new()), first = Backward(new() { VocabularyStart = 0 }, 0, 4);
+        Gradients second = Backward(new() { VocabularyStart = 4 }, 4, 3);
 
         Closeness.ShouldBeClose(
             [.. first.Hidden.Zip(second.Hidden, (x, y) => (double)x + y)], TestData.ToDouble(whole.Hidden), _ => 1e-6);
-        Closeness.ShouldBeClose(TestData.ToDouble([.. first.Weight, .. second.Weight]), TestData.ToDouble(whole.Weight), _ => 1e-6);
+        Closeness.ShouldBeClose(
+            TestData.ToDouble([.. first.Weight, .. second.Weight]), TestData.ToDouble(whole.Weight), _ => 1e-6);
         Closeness.ShouldBeClose(TestData.ToDouble([.. first.Bias, .. second.Bias]), TestData.ToDouble(whole.Bias), _ => 1e-6);
     }
 
@@ -66,7 +69,14 @@ public class HeadBackwardTests
         CrossEntropy.ForwardFromHidden(Hidden, Weight, _targets, new() { Loss = loss, LogSumExp = logSumExp }, null, _bias);
         float[] expected = new float[_hidden.Length], actual = new float[_hidden.Length];
         PtxLossResult result = PtxLoss.ComputeFromHiddenWithGradient(
-            0, Hidden, Weight, _targets, 1, new() { Hidden = new TensorSpan<float>(expected, [Tokens, HiddenSize]) }, new() { ZLossCoefficient = 0.1 }, _bias);
+            0,
+            Hidden,
+            Weight,
+            _targets,
+            1,
+            new() { Hidden = new TensorSpan<float>(expected, [Tokens, HiddenSize]) },
+            new() { ZLossCoefficient = 0.1 },
+            _bias);
 
         CrossEntropy.BackwardFromHidden(
             Hidden,
@@ -101,7 +111,8 @@ public class HeadBackwardTests
     public void Tokens_whose_gradients_are_all_0_are_not_read(bool accumulates)
     {
         _hidden.AsSpan(HiddenSize, 2 * HiddenSize).Fill(float.NaN);
-        float[] hidden = [.. Enumerable.Repeat(7f, _hidden.Length)], weight = new float[_weight.Length], bias = new float[VocabularySize];
+        float[] hidden = [.. Enumerable.Repeat(7f, _hidden.Length)], weight = new float[_weight.Length];
+        float[] bias = new float[VocabularySize];
 
         CrossEntropy.BackwardFromHidden(
             Hidden,
@@ -128,7 +139,8 @@ public class HeadBackwardTests
     [InlineData(true)]
     public void No_gradients_at_all_give_0_or_leave_what_is_added_to(bool accumulates)
     {
-        float[] hidden = [.. Enumerable.Repeat(7f, _hidden.Length)], weight = [.. Enumerable.Repeat(7f, _weight.Length)], bias = [7, 7, 7, 7, 7, 7, 7];
+        float[] hidden = [.. Enumerable.Repeat(7f, _hidden.Length)], weight = [.. Enumerable.Repeat(7f, _weight.Length)];
+        float[] bias = [7, 7, 7, 7, 7, 7, 7];
         Array.Fill(_hidden, float.NaN);
 
         CrossEntropy.BackwardFromHidden(
@@ -157,7 +169,8 @@ public class HeadBackwardTests
         float[] weight = [.. Enumerable.Repeat(7f, _weight.Length)];
         CrossEntropy.ForwardFromHidden<float, int>(none, Weight, [], default);
         CrossEntropy.ForwardFromHidden<float, int>(Hidden, Weight, _targets, default);
-        CrossEntropy.BackwardFromHidden<float, int>(Hidden, Weight, _targets, new() { LogSumExp = new double[Tokens] }, new() { Loss = _ofLoss }, default);
+        CrossEntropy.BackwardFromHidden<float, int>(
+            Hidden, Weight, _targets, new() { LogSumExp = new double[Tokens] }, new() { Loss = _ofLoss }, default);
         CrossEntropy.BackwardFromHidden<float, int>(
             none, Weight, [], default, default, new() { Weight = new TensorSpan<float>(weight, [VocabularySize, HiddenSize]) });
 
@@ -172,7 +185,10 @@ public class HeadBackwardTests
         int[] argMax = [7, 7, 7, 7];
 
         CrossEntropy.ForwardFromHidden(
-            Hidden, Weight, _targets, new() { Loss = loss, LogSumExp = logSumExp, TargetLogit = targetLogit, Entropy = entropy, ArgMax = argMax });
+            Hidden,
+            Weight,
+            _targets,
+            new() { Loss = loss, LogSumExp = logSumExp, TargetLogit = targetLogit, Entropy = entropy, ArgMax = argMax });
 
         (loss[2], logSumExp[2], targetLogit[2], entropy[2], argMax[2]).Should().Be((0, 0, 0, 0, -1));
         loss.Concat(logSumExp).Concat(targetLogit).Concat(entropy).Should().NotContain(7).And.NotContain(double.NaN);
@@ -186,16 +202,24 @@ public class HeadBackwardTests
     private double Weighed(PtxLossOptions options)
     {
         double[] loss = new double[Tokens], logSumExp = new double[Tokens], entropy = new double[Tokens];
-        CrossEntropy.ForwardFromHidden(Hidden, Weight, _targets, new() { Loss = loss, LogSumExp = logSumExp, Entropy = entropy }, options, _bias);
+        CrossEntropy.ForwardFromHidden(
+            Hidden, Weight, _targets, new() { Loss = loss, LogSumExp = logSumExp, Entropy = entropy }, options, _bias);
         return Enumerable.Range(0, Tokens).Where(token => _targets[token] >= 0)
-            .Sum(token => (_ofLoss[token] * loss[token]) + (_ofLogSumExp[token] * logSumExp[token]) + (_ofEntropy[token] * entropy[token]));
+            .Sum(token => (_ofLoss[token] * loss[token])
+                + (_ofLogSumExp[token] * logSumExp[token])
+                + (_ofEntropy[token] * entropy[token]));
     }
 
     private Gradients Backward(PtxLossOptions options, int start = 0, int count = VocabularySize, float initial = 0)
     {
         double[] logSumExp = new double[Tokens], entropy = new double[Tokens];
         CrossEntropy.ForwardFromHidden(
-            Hidden, Weight, _targets, new() { LogSumExp = logSumExp, Entropy = entropy }, options with { VocabularyStart = null }, _bias);
+            Hidden,
+            Weight,
+            _targets,
+            new() { LogSumExp = logSumExp, Entropy = entropy },
+            options with { VocabularyStart = null },
+            _bias);
         var gradients = new Gradients(Filled(_hidden.Length), Filled(count * HiddenSize), Filled(count));
         CrossEntropy.BackwardFromHidden(
             Hidden,

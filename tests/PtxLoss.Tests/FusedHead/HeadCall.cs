@@ -6,20 +6,25 @@ internal abstract class HeadCall
     /// <param name="drawn">What was drawn.</param>
     /// <param name="memories">Where its memory lies.</param>
     /// <param name="referee">Who says what it must answer, if it is not the scalar reference.</param>
-    public static HeadCall Of(HeadDraw drawn, Memories memories, Referee? referee = null) => drawn.Element switch
-    {
-        "float" => new HeadCall<float>(drawn, memories, referee ?? Referee.Scalar),
-        "half" => new HeadCall<Half>(drawn, memories, referee ?? Referee.Scalar),
-        _ => new HeadCall<BFloat16>(drawn, memories, referee ?? Referee.Scalar),
-    };
+    public static HeadCall Of(HeadDraw drawn, Memories memories, Referee? referee = null)
+        => ElementNames.Run(drawn.Element, new Maker(drawn, memories, referee ?? Referee.Scalar));
 
     public abstract void Run();
 
     /// <summary>Compares with the reference what a run has left behind.</summary>
     public abstract void Judge();
 
-    /// <summary>All that a run has left behind, to the last bit; which NaN it is, where there are several, is not promised.</summary>
+    /// <summary>
+    /// All that a run has left behind, to the last bit; which NaN it is, where there are several, is not promised.
+    /// </summary>
     public abstract long[] Results();
+
+    private sealed record Maker(HeadDraw Drawn, Memories Memories, Referee Referee) : IElementCase<HeadCall>
+    {
+        public HeadCall Run<TElement>()
+            where TElement : unmanaged
+            => new HeadCall<TElement>(Drawn, Memories, Referee);
+    }
 }
 
 internal sealed class HeadCall<TElement> : HeadCall
@@ -56,8 +61,10 @@ internal sealed class HeadCall<TElement> : HeadCall
         _options = Options(start);
         _ids = drawn.IsSoft
             ? SoftDraw.Ids(random, drawn.Tokens, drawn.IdsPerToken, drawn.VocabularySize, Ignored)
-            : [.. Enumerable.Range(0, drawn.Tokens).Select(_ => random.Next(5) == 0 ? Ignored : random.Next(drawn.VocabularySize))];
-        _weightOf = [.. Enumerable.Range(0, drawn.HasWeights ? drawn.Tokens : 0).Select(_ => random.Next(4) == 0 ? 0 : random.NextSingle())];
+            : [.. Enumerable.Range(0, drawn.Tokens).Select(
+                _ => random.Next(5) == 0 ? Ignored : random.Next(drawn.VocabularySize))];
+        _weightOf = [.. Enumerable.Range(0, drawn.HasWeights ? drawn.Tokens : 0).Select(
+            _ => random.Next(4) == 0 ? 0 : random.NextSingle())];
 
         TElement[] hidden = Elements(drawn.Tokens * drawn.HiddenSize, 1, spread: 1);
         TElement[] weight = Elements(drawn.VocabularySize * drawn.HiddenSize, 2, spread: 2 / Math.Sqrt(drawn.HiddenSize));
@@ -69,27 +76,24 @@ internal sealed class HeadCall<TElement> : HeadCall
 
         var head = new HeadMatrix(drawn.HiddenSize, Exact(hidden), Exact(weight), Exact(bias));
         _probabilityOf = drawn.IsSoft
-            ? SoftDraw.Probabilities(random, _ids, drawn.IdsPerToken, Ignored, (_, id) => bias.Length > 0 && double.IsInfinity(head.Bias[id]))
+            ? SoftDraw.Probabilities(
+                random, _ids, drawn.IdsPerToken, Ignored, (_, id) => bias.Length > 0 && double.IsInfinity(head.Bias[id]))
             : [];
-        _judge = new(drawn, head, (start, _vocabularySize), _ids, _probabilityOf, _weightOf, _options, OutputGradients(random), referee);
+        _judge = new(
+            drawn, head, (start, _vocabularySize), _ids, _probabilityOf, _weightOf, _options, OutputGradients(random), referee);
 
         _ofTokens = Rows(drawn.Tokens);
         _ofVocabulary = Rows(_vocabularySize);
-        for (int token = 0; token < drawn.Tokens; token++)
-        {
-            if (!_judge.IsRead(token))
-            {
-                hidden.AsSpan(token * drawn.HiddenSize, drawn.HiddenSize).Fill(ElementConvert.FromDouble<TElement>(double.NaN));
-            }
-        }
-
+        SpoilWhatIsNotRead(hidden);
         _hidden = memories.ToRead(_ofTokens.Scatter(hidden, _filler));
-        _weight = memories.ToRead(_ofVocabulary.Scatter(weight.AsSpan(start * drawn.HiddenSize, _vocabularySize * drawn.HiddenSize).ToArray(), _filler));
+        TElement[] rows = weight.AsSpan(start * drawn.HiddenSize, _vocabularySize * drawn.HiddenSize).ToArray();
+        _weight = memories.ToRead(_ofVocabulary.Scatter(rows, _filler));
         _bias = memories.ToRead(drawn.HasBias ? bias.AsSpan(start, _vocabularySize).ToArray() : []);
         _targets = memories.ToRead(_ids);
         _probabilities = memories.ToRead(_probabilityOf);
         _weights = memories.ToRead(_weightOf);
-        (_loss, _logSumExp, _targetLogit, _entropy) = (Output(1, -7.0, !drawn.IsShard), Output(2, -7.0), Output(4, -7.0), Output(8, -7.0));
+        (_loss, _logSumExp, _targetLogit, _entropy) =
+            (Output(1, -7.0, !drawn.IsShard), Output(2, -7.0), Output(4, -7.0), Output(8, -7.0));
         _argMax = Output(16, -7);
         if (drawn.Entry == HeadEntry.Backward)
         {
@@ -117,11 +121,27 @@ internal sealed class HeadCall<TElement> : HeadCall
                 break;
             case HeadEntry.ComputeWithGradient when _drawn.IsSoft:
                 _result = PtxLoss.ComputeFromHiddenWithGradient<TElement, long>(
-                    RlLoss, _ofTokens.Over(_hidden), _ofVocabulary.Over(_weight), Soft(), _drawn.Coefficient, Gradients(), _options, _bias.Span, _weights.Span);
+                    RlLoss,
+                    _ofTokens.Over(_hidden),
+                    _ofVocabulary.Over(_weight),
+                    Soft(),
+                    _drawn.Coefficient,
+                    Gradients(),
+                    _options,
+                    _bias.Span,
+                    _weights.Span);
                 break;
             case HeadEntry.ComputeWithGradient:
                 _result = PtxLoss.ComputeFromHiddenWithGradient<TElement, long>(
-                    RlLoss, _ofTokens.Over(_hidden), _ofVocabulary.Over(_weight), _targets.Span, _drawn.Coefficient, Gradients(), _options, _bias.Span, _weights.Span);
+                    RlLoss,
+                    _ofTokens.Over(_hidden),
+                    _ofVocabulary.Over(_weight),
+                    _targets.Span,
+                    _drawn.Coefficient,
+                    Gradients(),
+                    _options,
+                    _bias.Span,
+                    _weights.Span);
                 break;
             case HeadEntry.Forward:
                 CrossEntropy.ForwardFromHidden<TElement, long>(
@@ -168,7 +188,8 @@ internal sealed class HeadCall<TElement> : HeadCall
 
         if (_drawn.Entry == HeadEntry.Forward)
         {
-            _judge.CheckOutputs(_loss.ToArray(), _logSumExp.ToArray(), _targetLogit.ToArray(), _entropy.ToArray(), _argMax.ToArray());
+            _judge.CheckOutputs(
+                _loss.ToArray(), _logSumExp.ToArray(), _targetLogit.ToArray(), _entropy.ToArray(), _argMax.ToArray());
         }
 
         if (_drawn.WantsGradient)
@@ -181,7 +202,8 @@ internal sealed class HeadCall<TElement> : HeadCall
                 adds ? _initialWeight : new float[_initialWeight.Length],
                 adds ? _initialBias : new float[_initialBias.Length],
                 Bounds.Of<TElement>());
-            (_ofTokens.GapsAre<TElement>(_hiddenGradient, _filler) && _ofVocabulary.GapsAre<float>(_weightGradient, 77)).Should().BeTrue("gaps are left alone");
+            (_ofTokens.GapsAre<TElement>(_hiddenGradient, _filler) && _ofVocabulary.GapsAre<float>(_weightGradient, 77)).Should()
+                .BeTrue("gaps are left alone");
         }
     }
 
@@ -189,18 +211,40 @@ internal sealed class HeadCall<TElement> : HeadCall
     {
         double[] results =
         [
-            _result.LanguageModelLoss, _result.ZLoss, _result.Total, _result.Perplexity, _result.Accuracy ?? -1, _result.Entropy ?? -1, _result.TokenCount,
-            .. _loss.ToArray(), .. _logSumExp.ToArray(), .. _targetLogit.ToArray(), .. _entropy.ToArray(), .. _argMax.ToArray().Select(x => (double)x),
-            .. Exact(_hiddenGradient.ToArray()), .. TestData.ToDouble(_weightGradient.ToArray()), .. TestData.ToDouble(_biasGradient.ToArray()),
+            _result.LanguageModelLoss,
+            _result.ZLoss,
+            _result.Total,
+            _result.Perplexity,
+            _result.Accuracy ?? -1,
+            _result.Entropy ?? -1,
+            _result.TokenCount,
+            .. _loss.ToArray(), .. _logSumExp.ToArray(), .. _targetLogit.ToArray(), .. _entropy.ToArray(), .. _argMax.ToArray()
+            .Select(x => (double)x),
+            .. Exact(_hiddenGradient.ToArray()), .. TestData.ToDouble(
+                _weightGradient.ToArray()), .. TestData.ToDouble(_biasGradient.ToArray()),
         ];
         return [.. results.Select(x => BitConverter.DoubleToInt64Bits(double.IsNaN(x) ? double.NaN : x))];
     }
 
     private PtxLossResult Loss() => _drawn.IsSoft
         ? PtxLoss.ComputeFromHidden<TElement, long>(
-            RlLoss, _ofTokens.Over(_hidden), _ofVocabulary.Over(_weight), Soft(), _drawn.Coefficient, _options, _bias.Span, _weights.Span)
+            RlLoss,
+            _ofTokens.Over(_hidden),
+            _ofVocabulary.Over(_weight),
+            Soft(),
+            _drawn.Coefficient,
+            _options,
+            _bias.Span,
+            _weights.Span)
         : PtxLoss.ComputeFromHidden<TElement, long>(
-            RlLoss, _ofTokens.Over(_hidden), _ofVocabulary.Over(_weight), _targets.Span, _drawn.Coefficient, _options, _bias.Span, _weights.Span);
+            RlLoss,
+            _ofTokens.Over(_hidden),
+            _ofVocabulary.Over(_weight),
+            _targets.Span,
+            _drawn.Coefficient,
+            _options,
+            _bias.Span,
+            _weights.Span);
 
     private SoftTargets<long> Soft() => new(_targets.Span, _probabilities.Span, _drawn.IdsPerToken);
 
@@ -223,7 +267,9 @@ internal sealed class HeadCall<TElement> : HeadCall
         Denominator = _drawn.Denominator,
         AccumulateGradient = _drawn.Accumulates,
         VocabularyStart = _drawn.IsShard ? start : null,
-        MaxScratchBytes = _drawn.TokensAtATime == 0 ? 64 << 20 : HeadScratch.Needed(_drawn.TokensAtATime, _vocabularySize, _drawn.HiddenSize),
+        MaxScratchBytes = _drawn.TokensAtATime == 0
+            ? 64 << 20
+            : HeadScratch.Needed(_drawn.TokensAtATime, _vocabularySize, _drawn.HiddenSize),
         MaxDegreeOfParallelism = _drawn.Threads,
     };
 
@@ -237,13 +283,25 @@ internal sealed class HeadCall<TElement> : HeadCall
                 token => _ids[token] == Ignored ? double.NaN : random.Next(4) == 0 ? 0 : (2 * random.NextDouble()) - 0.5)];
     }
 
+    private void SpoilWhatIsNotRead(TElement[] hidden)
+    {
+        for (int token = 0; token < _drawn.Tokens; token++)
+        {
+            if (!_judge.IsRead(token))
+            {
+                hidden.AsSpan(token * _drawn.HiddenSize, _drawn.HiddenSize).Fill(ElementConvert.FromDouble<TElement>(double.NaN));
+            }
+        }
+    }
+
     private TElement[] Elements(int count, int seed, double spread)
         => [.. TestData.Logits(count, _drawn.Seed + seed, spread).Select(x => ElementConvert.FromDouble<TElement>(x))];
 
     private static double[] Exact(TElement[] values) => [.. values.Select(ElementConvert.ToDouble)];
 
     /// <summary>Tensors want 0 where there is nothing to stride to.</summary>
-    private Layout Rows(int rows) => new([rows, _drawn.HiddenSize], [rows <= 1 ? 0 : _drawn.HiddenSize + _drawn.Gap, _drawn.HiddenSize == 1 ? 0 : 1]);
+    private Layout Rows(int rows)
+        => new([rows, _drawn.HiddenSize], [rows <= 1 ? 0 : _drawn.HiddenSize + _drawn.Gap, _drawn.HiddenSize == 1 ? 0 : 1]);
 
     private Memory<T> Output<T>(int bit, T filler, bool isPossible = true)
         where T : unmanaged

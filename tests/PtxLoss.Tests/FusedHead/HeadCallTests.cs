@@ -4,8 +4,8 @@ using FsCheck.Fluent;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// Every entry that takes hidden states, with any options together, on any type, however few tokens at a time: against the reference on all
-/// logits in double. FsCheck draws the calls, shrinks those that fail and prints their seed.
+/// Every entry that takes hidden states, with any options together, on any type, however few tokens at a time: against the
+/// reference on all logits in double. FsCheck draws the calls, shrinks those that fail and prints their seed.
 /// </summary>
 public class HeadCallTests
 {

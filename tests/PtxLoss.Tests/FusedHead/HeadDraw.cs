@@ -13,8 +13,8 @@ public enum HeadEntry
 }
 
 /// <summary>
-/// A call from hidden states that was drawn, of any entry with any options on any type. Its text is what a failure prints, and all that it
-/// takes to repeat it.
+/// A call from hidden states that was drawn, of any entry with any options on any type. Its text is what a failure prints, and
+/// all that it takes to repeat it.
 /// </summary>
 public sealed record HeadDraw(HeadEntry Entry, string Element, int Tokens, int HiddenSize, int VocabularySize, int Seed)
 {
@@ -45,7 +45,9 @@ public sealed record HeadDraw(HeadEntry Entry, string Element, int Tokens, int H
     public int Gap { get; init; }
     public int Threads { get; init; } = 1;
 
-    /// <summary>Which of the outputs of a forward pass are wanted, and which gradients a backward pass is given: a bit each.</summary>
+    /// <summary>
+    /// Which of the outputs of a forward pass are wanted, and which gradients a backward pass is given: a bit each.
+    /// </summary>
     public int Outputs { get; init; } = 31;
 
     /// <summary>Which of the gradients of hidden states, weight and bias are wanted: a bit each.</summary>
@@ -59,7 +61,7 @@ public sealed record HeadDraw(HeadEntry Entry, string Element, int Tokens, int H
 
     public static Gen<HeadDraw> All
         => from entry in Gen.Elements(Enum.GetValues<HeadEntry>())
-           from element in Gen.Elements("float", "half", "bfloat16")
+           from element in Drawn.ElementOfHead
            from tokens in Gen.Frequency((1, Gen.Constant(0)), (30, Gen.Choose(1, 40)))
            from hiddenSize in Gen.Elements(1, 3, 16, 33, 64, 400)
            from vocabularySize in Gen.Frequency((5, Gen.Choose(1, 40)), (3, Gen.Choose(41, 1500)))
@@ -69,7 +71,7 @@ public sealed record HeadDraw(HeadEntry Entry, string Element, int Tokens, int H
            from zLoss in Gen.Elements(0.0, 0, 1e-4, 0.01)
            from cap in Gen.Elements(0.0, 0, 2, 30)
            from scale in Gen.Elements(1.0, 1, 0.25, 1.7)
-           from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Mean, 7.5), (LossReduction.Sum, null))
+           from divisor in Drawn.Divisor
            from weighting in Drawn.Weighting
            from statistics in Drawn.Statistics
            from idsPerToken in Drawn.IdsPerToken

@@ -1,64 +1,12 @@
 namespace PtxLosses.Tests;
 
-/// <summary>A last layer in double: the exact values of what a call is given.</summary>
-/// <param name="HiddenSize">d.</param>
-/// <param name="Hidden">[tokens × d].</param>
-/// <param name="Weight">[vocabulary × d].</param>
-/// <param name="Bias">[vocabulary], or nothing.</param>
-internal sealed record HeadMatrix(int HiddenSize, double[] Hidden, double[] Weight, double[] Bias)
-{
-    public int Tokens => Hidden.Length / HiddenSize;
-
-    public int VocabularySize => Weight.Length / HiddenSize;
-
-    public ReadOnlySpan<double> HiddenOf(int token) => Hidden.AsSpan(token * HiddenSize, HiddenSize);
-
-    public ReadOnlySpan<double> WeightOf(int id) => Weight.AsSpan(id * HiddenSize, HiddenSize);
-
-    /// <summary>How many ids the bias leaves in the vocabulary.</summary>
-    public int UnmaskedIds => Bias.Length == 0 ? VocabularySize : Bias.Count(x => !double.IsNegativeInfinity(x));
-
-    /// <summary>hidden · weightᵀ + bias of a token.</summary>
-    public double[] LogitsOf(int token) => [.. Enumerable.Range(0, VocabularySize).Select(id => LogitOf(token, id))];
-
-    /// <summary>How far a logit of float arithmetic may be off, but for bad luck.</summary>
-    public double ErrorOf(int token)
-    {
-        double longest = Enumerable.Range(0, VocabularySize).Max(id => Length(WeightOf(id)));
-        double bias = Bias.Where(double.IsFinite).Select(Math.Abs).Append(0).Max();
-        return 4 * Math.Pow(2, -24) * ((Length(HiddenOf(token)) * longest) + bias);
-
-        static double Length(ReadOnlySpan<double> row)
-        {
-            double sum = 0;
-            foreach (double x in row)
-            {
-                sum += x * x;
-            }
-
-            return Math.Sqrt(sum);
-        }
-    }
-
-    private double LogitOf(int token, int id)
-    {
-        ReadOnlySpan<double> hidden = HiddenOf(token), weight = WeightOf(id);
-        double sum = Bias.Length == 0 ? 0 : Bias[id];
-        for (int k = 0; k < hidden.Length; k++)
-        {
-            sum += hidden[k] * weight[k];
-        }
-
-        return sum;
-    }
-}
-
 /// <summary>∂L/∂ of the outputs of a forward pass; empty: 0.</summary>
 internal sealed record DrawnGradients(double[] Loss, double[] LogSumExp, double[] Entropy);
 
 /// <summary>
-/// What the reference says of a call from hidden states, on all its logits in double, and how far off the call may be: by its logits, which
-/// are sums of products in float, by what any softmax is off, and by the sums of products again that its gradients are.
+/// What the reference says of a call from hidden states, on all its logits in double, and how far off the call may be: by its
+/// logits, which are sums of products in float, by what any softmax is off, and by the sums of products again that its
+/// gradients are.
 /// </summary>
 internal sealed class HeadJudge
 {
@@ -125,7 +73,8 @@ internal sealed class HeadJudge
     public bool IsRead(int token)
         => IdsOf(token).ContainsAnyExcept(Ignored)
             && WeightOf(token) != 0
-            && (_drawn.Entry != HeadEntry.Backward || At(By.Loss, token) != 0 || At(By.LogSumExp, token) != 0 || At(By.Entropy, token) != 0);
+            && (_drawn.Entry != HeadEntry.Backward
+                || At(By.Loss, token) != 0 || At(By.LogSumExp, token) != 0 || At(By.Entropy, token) != 0);
 
     /// <summary>Values of the tokens that are read, and NaN for the others.</summary>
     public double[] WhereRead(double[] values) => [.. values.Select((x, token) => IsRead(token) ? x : double.NaN)];
@@ -140,13 +89,23 @@ internal sealed class HeadJudge
         Closeness.ShouldBeClose(
             [actual.LanguageModelLoss, actual.ZLoss, actual.Total, Math.Clamp(Math.Log(actual.Perplexity), -700, 709)],
             [Whole.LanguageModelLoss, Whole.ZLoss, Whole.Total, Math.Clamp(Math.Log(Whole.Perplexity), -700, 709)],
-            i => 1e-12 + (i == 0 ? ofLoss : i == 1 ? ofZLoss : i == 2 ? coefficient * (ofLoss + (beta * ofZLoss)) : Over(weight, OfLoss)));
+            i => 1e-12 + i switch
+            {
+                0 => ofLoss,
+                1 => ofZLoss,
+                2 => coefficient * (ofLoss + (beta * ofZLoss)),
+                _ => Over(weight, OfLoss),
+            });
         (actual.Accuracy.HasValue, actual.Entropy.HasValue).Should().Be(
             (_drawn.Statistics.HasFlag(LossStatistics.Accuracy), _drawn.Statistics.HasFlag(LossStatistics.Entropy)));
         Closeness.ShouldBeClose(
             [actual.Accuracy ?? 0, actual.Entropy ?? 0],
             [actual.Accuracy.HasValue ? Whole.Accuracy : 0, actual.Entropy.HasValue ? Whole.MeanEntropy : 0],
-            i => 1e-12 + Over(weight, i == 0 ? token => actual.Accuracy.HasValue && IsDoubtful(token) ? 1 : 0 : token => OfEntropy(token, Whole.Entropy[token])));
+            i => 1e-12 + Over(
+                weight,
+                i == 0 ? token => actual.Accuracy.HasValue && IsDoubtful(token) ? 1
+                    : 0
+                    : token => OfEntropy(token, Whole.Entropy[token])));
 
         double Over(double by, Func<int, double> error) => weight == 0 ? 0 : Sum(error) / by;
 
@@ -161,20 +120,25 @@ internal sealed class HeadJudge
     /// <summary>Of the part of the vocabulary that the call was given.</summary>
     public void CheckOutputs(double[] loss, double[] logSumExp, double[] targetLogit, double[] entropy, int[] argMax)
     {
-        double[] part = [.. Enumerable.Range(0, _drawn.Tokens).SelectMany(token => _logits.AsSpan((token * _drawn.VocabularySize) + _start, _length).ToArray())];
+        double[] part = [.. Enumerable.Range(0, _drawn.Tokens).SelectMany(
+            token => _logits.AsSpan((token * _drawn.VocabularySize) + _start, _length).ToArray())];
         long[] ids = [.. _ids.Select(id => id == Ignored ? id : IsHere(id) ? id - _start : 0)];
         PtxLossOptions options = _options with { VocabularyStart = null, Reduction = LossReduction.Sum };
         IReference expected = _referee.Answer(new(part, ids, _length, options));
         Check(loss, expected.Loss, token => OfLoss(token));
         Check(logSumExp, expected.LogSumExp, OfLogSumExp);
-        Check(targetLogit, [.. expected.TargetLogit.Select((z, token) => IsHere(_ids[token]) ? z : 0)], token => (2 * _ofZ[token]) + 1e-12);
+        Check(
+            targetLogit,
+            [.. expected.TargetLogit.Select((z, token) => IsHere(_ids[token]) ? z : 0)],
+            token => (2 * _ofZ[token]) + 1e-12);
         Check(entropy, expected.Entropy, token => OfEntropy(token, expected.Entropy[token]));
         for (int token = 0; token < argMax.Length; token++)
         {
             double[] row = part[(token * _length)..((token + 1) * _length)];
             bool isRight = _ids[token] == Ignored
                 ? argMax[token] == -1
-                : argMax[token] - _start is var id && id >= 0 && id < _length && (!(row[id] < row.Max() - (2 * _ofLogit[token])) || double.IsNaN(expected.LogSumExp[token]));
+                : argMax[token] - _start is var id && id >= 0 && id < _length
+                && (!(row[id] < row.Max() - (2 * _ofLogit[token])) || double.IsNaN(expected.LogSumExp[token]));
             isRight.Should().BeTrue("the largest logit of token {0} is not {1}", token, argMax[token]);
         }
 
@@ -187,8 +151,11 @@ internal sealed class HeadJudge
         }
     }
 
-    /// <summary>Checks the gradients that are there, each the product of those of the logits, and of so much that was there before.</summary>
-    public void CheckGradients(double[] hidden, double[] weight, double[] bias, float[] initialWeight, float[] initialBias, Bounds ofElement)
+    /// <summary>
+    /// Checks the gradients that are there, each the product of those of the logits, and of so much that was there before.
+    /// </summary>
+    public void CheckGradients(
+        double[] hidden, double[] weight, double[] bias, float[] initialWeight, float[] initialBias, Bounds ofElement)
     {
         int size = _drawn.HiddenSize;
         Product ofHidden = new(_head.Hidden.Length), ofWeight = new(_length * size), ofBias = new(_length);
@@ -219,21 +186,26 @@ internal sealed class HeadJudge
     {
         int i = (token * _drawn.VocabularySize) + _start + id;
         bool isBackward = _drawn.Entry == HeadEntry.Backward;
-        double ofLoss = isBackward ? At(By.Loss, token) : Whole.GradientScale * WeightOf(token), ofEntropy = At(By.Entropy, token);
+        double ofLoss = isBackward ? At(By.Loss, token) : Whole.GradientScale * WeightOf(token);
+        double ofEntropy = At(By.Entropy, token);
         double value = !isBackward ? Whole.Gradient[i]
-            : Times(ofLoss, Whole.Gradient[i]) + Times(At(By.LogSumExp, token), Whole.LogSumExpGradient[i]) + Times(ofEntropy, Whole.EntropyGradient[i]);
+            : Times(ofLoss, Whole.Gradient[i]) + Times(At(By.LogSumExp, token), Whole.LogSumExpGradient[i])
+            + Times(ofEntropy, Whole.EntropyGradient[i]);
 
         double g = Math.Abs(ofLoss), b = Math.Abs(ofEntropy), logSumExp = Whole.LogSumExp[token], z = ZOf(token, _start + id);
         TargetShare share = ShareOf(token);
-        double shift = double.IsNegativeInfinity(z) ? 0 : Math.Abs(z - logSumExp), p = Math.Exp(z - logSumExp), cap = _drawn.LogitSoftCap;
-        double a = (g * (share.Sum + (2 * _drawn.ZLossCoefficient * Math.Abs(logSumExp)))) + Math.Abs(At(By.LogSumExp, token)) + Times(b, Whole.Entropy[token]);
+        double shift = double.IsNegativeInfinity(z) ? 0 : Math.Abs(z - logSumExp), p = Math.Exp(z - logSumExp);
+        double cap = _drawn.LogitSoftCap;
+        double a = (g * (share.Sum + (2 * _drawn.ZLossCoefficient * Math.Abs(logSumExp)))) + Math.Abs(At(By.LogSumExp, token))
+            + Times(b, Whole.Entropy[token]);
         double ofA = g * 2 * _drawn.ZLossCoefficient * OfLogSumExp(token);
         double target = TargetOf(token, _start + id), ofLogits = Math.Exp(2 * _ofZ[token]) - 1;
         double ofP = p * (ofLogits + _bounds.Softmax);
         ofP = target == 0 ? ofP : Math.Min(ofP, (p * ofLogits) + (3 * _bounds.Sum));
         double smoothed = _drawn.LabelSmoothing / Math.Max(1, _head.UnmaskedIds);
         double size = (p * (a + (b * shift))) + (g * (target + smoothed));
-        double error = (ofP * (a + (b * shift))) + (p * (ofA + (b * ((2 * _ofZ[token]) + _bounds.Sum)))) + (Math.Pow(2, -22) * size);
+        double error = (ofP * (a + (b * shift))) + (p * (ofA + (b * ((2 * _ofZ[token]) + _bounds.Sum))))
+            + (Math.Pow(2, -22) * size);
         error += cap == 0 ? 0 : size * ((_ofLogit[token] / cap) + 1e-6);
         double scale = _drawn.LogitScale;
         return new(value, scale * ((share.Weighting * error) + (share.WeightingError * size)), scale * share.Weighting * size);
@@ -259,12 +231,14 @@ internal sealed class HeadJudge
     private double OfEntropy(int token, double entropy)
         => double.IsFinite(entropy) ? (2 * (1 + entropy) * (Math.Exp(2 * _ofZ[token]) - 1)) + _bounds.Entropy : 0;
 
-    private double OfSum(double size) => !double.IsFinite(size) ? 0 : (_drawn.LogitSoftCap == 0 ? 1 : 3) * _bounds.OfSum(size, _options);
+    private double OfSum(double size)
+        => !double.IsFinite(size) ? 0 : (_drawn.LogitSoftCap == 0 ? 1 : 3) * _bounds.OfSum(size, _options);
 
     private TargetShare ShareOf(int token)
     {
         TargetShare share = _bounds.ShareOf(Whole, token, _options, TargetSumOf(token));
-        double ofLogits = _options.TargetWeighting == TargetWeighting.Uniform || double.IsNaN(Whole.TargetLogit[token] - Whole.LogSumExp[token])
+        double ofLogits = _options.TargetWeighting == TargetWeighting.Uniform
+            || double.IsNaN(Whole.TargetLogit[token] - Whole.LogSumExp[token])
             ? 0
             : Math.Exp(Whole.TargetLogit[token] - Whole.LogSumExp[token]) * (Math.Exp(2 * _ofZ[token]) - 1);
         return share with { Weighting = share.Weighting + ofLogits, WeightingError = share.WeightingError + ofLogits };
@@ -280,7 +254,8 @@ internal sealed class HeadJudge
 
     /// <summary>Σ weight·value over the tokens that count.</summary>
     private double Sum(Func<int, double> value)
-        => Enumerable.Range(0, _drawn.Tokens).Where(token => IdsOf(token).ContainsAnyExcept(Ignored) && WeightOf(token) != 0).Sum(token => WeightOf(token) * value(token));
+        => Enumerable.Range(0, _drawn.Tokens).Where(token => IdsOf(token).ContainsAnyExcept(Ignored) && WeightOf(token) != 0).Sum(
+            token => WeightOf(token) * value(token));
 
     private ReadOnlySpan<long> IdsOf(int token) => _ids.AsSpan(token * Places, Places);
 

@@ -93,8 +93,12 @@ internal sealed class HeadProblem
         float[] Filled(int length) => [.. Enumerable.Repeat(initial, length)];
     }
 
-    /// <summary>The gradients, in double, that follow from those of the logits; and, of the same shape, what their errors are in proportion to.</summary>
-    public (double[] Hidden, double[] Weight, double[] Bias) Backward(Func<int, double> gradientOfLogit, bool ofMagnitudes = false)
+    /// <summary>
+    /// The gradients, in double, that follow from those of the logits; and, of the same shape, what their errors are in
+    /// proportion to.
+    /// </summary>
+    public (double[] Hidden, double[] Weight, double[] Bias) Backward(
+        Func<int, double> gradientOfLogit, bool ofMagnitudes = false)
     {
         double[] hidden = new double[Hidden.Length], weight = new double[Weight.Length], bias = new double[VocabularySize];
         for (int i = 0; i < Tokens * VocabularySize; i++)

@@ -25,14 +25,16 @@ public unsafe class HeadScratchTests
 
         for (int i = 1; i < parts.Length; i++)
         {
-            (parts[i].Start - parts[i - 1].Start).Should().BeGreaterThanOrEqualTo((nint)parts[i - 1].Bytes, "part {0} starts behind the one before", i);
+            (parts[i].Start - parts[i - 1].Start).Should().BeGreaterThanOrEqualTo(
+                (nint)parts[i - 1].Bytes, "part {0} starts behind the one before", i);
         }
 
         (nint start, (nint last, long bytes)) = (parts[0].Start, parts[^1]);
         (start % 64).Should().Be(0);
         ((nint)scratch.Panels % 64).Should().Be(0);
         long ofSchedule = count * sizeof(TokenLosses);
-        (last + bytes - start + ofSchedule + 48).Should().BeLessThanOrEqualTo(scratch.Bytes, "up to 48 bytes are lost in front of a line");
+        (last + bytes - start + ofSchedule + 48).Should().BeLessThanOrEqualTo(
+            scratch.Bytes, "up to 48 bytes are lost in front of a line");
         scratch.Bytes.Should().BeLessThanOrEqualTo(most);
 
         (nint, long) Rows(MatrixView<float> matrix, int columns)

@@ -185,12 +185,18 @@ public class HeadTests
     {
         var problem = new HeadProblem(6, 8, 30, seed: 5);
         Tensor<float> hidden = Tensor.Create(problem.Hidden, [6, 8]), weight = Tensor.Create(problem.Weight, [30, 8]);
-        Tensor<float> hiddenGradient = Tensor.CreateFromShape<float>([6, 8]), weightGradient = Tensor.CreateFromShape<float>([30, 8]);
+        Tensor<float> hiddenGradient = Tensor.CreateFromShape<float>([6, 8]);
+        Tensor<float> weightGradient = Tensor.CreateFromShape<float>([30, 8]);
         long[] targets = [.. problem.Targets.Select(target => (long)target)];
 
         PtxLoss.ComputeFromHidden(0.5, hidden, weight, targets, 1).Should().Be(problem.Loss());
         PtxLoss.ComputeFromHiddenWithGradient(
-            0.5, hidden, weight, targets, 1, new() { Hidden = hiddenGradient, Weight = weightGradient }).Should().Be(problem.Loss());
+            0.5,
+            hidden,
+            weight,
+            targets,
+            1,
+            new() { Hidden = hiddenGradient, Weight = weightGradient }).Should().Be(problem.Loss());
         hiddenGradient.ToArray().ShouldBeIdentical(problem.WithGradient().Hidden);
     }
 

@@ -57,24 +57,13 @@ public class GoldenHeadTests
     public void Losses(string name)
     {
         Golden golden = GoldenFile.HeadCases[name];
-        switch (golden.Head!.Element)
-        {
-            case "half":
-                CheckLoss<Half>(golden, Math.Pow(2, -11), smallest: Math.Pow(2, -25));
-                break;
-            case "bfloat16":
-                CheckLoss<BFloat16>(golden, Math.Pow(2, -8), smallest: 1e-37);
-                break;
-            default:
-                CheckLoss<float>(golden, Math.Pow(2, -24), smallest: 1e-37);
-                break;
-        }
+        ElementNames.Run(golden.Head!.Element, new LossCase(golden));
     }
 
     [Theory]
     [MemberData(nameof(NamesOf16Bits))]
     public void Losses_of_the_same_numbers_in_float(string name)
-        => CheckLoss<float>(GoldenFile.HeadCases[name], Math.Pow(2, -24), smallest: 1e-37);
+        => CheckLoss<float>(GoldenFile.HeadCases[name]);
 
     [Theory]
     [MemberData(nameof(NamesOfProducts))]
@@ -118,43 +107,52 @@ public class GoldenHeadTests
     public void Products(string name)
     {
         GoldenProduct golden = GoldenFile.HeadProducts[name];
-        switch (golden.Head!.Element)
-        {
-            case "half":
-                CheckProduct<Half>(golden, Math.Pow(2, -11), smallest: Math.Pow(2, -25));
-                break;
-            case "bfloat16":
-                CheckProduct<BFloat16>(golden, Math.Pow(2, -8), smallest: 1e-37);
-                break;
-            default:
-                CheckProduct<float>(golden, Math.Pow(2, -24), smallest: 1e-37);
-                break;
-        }
+        ElementNames.Run(golden.Head!.Element, new ProductCase(golden));
     }
 
     [Theory]
     [MemberData(nameof(NamesOfProductsOf16Bits))]
     public void Products_of_the_same_numbers_in_float(string name)
-        => CheckProduct<float>(GoldenFile.HeadProducts[name], Math.Pow(2, -24), smallest: 1e-37);
+        => CheckProduct<float>(GoldenFile.HeadProducts[name]);
 
-    private static void CheckLoss<TElement>(Golden golden, double rounding, double smallest)
-        where TElement : unmanaged
+    private sealed record LossCase(Golden Golden) : IElementCase<bool>
     {
-        CheckLoss<TElement>(golden, golden.Options, rounding, smallest);
-        CheckLoss<TElement>(golden, OneTokenAtATime(golden), rounding, smallest);
+        public bool Run<TElement>()
+            where TElement : unmanaged
+        {
+            CheckLoss<TElement>(Golden);
+            return true;
+        }
     }
 
-    private static void CheckProduct<TElement>(GoldenProduct golden, double rounding, double smallest)
+    private sealed record ProductCase(GoldenProduct Golden) : IElementCase<bool>
+    {
+        public bool Run<TElement>()
+            where TElement : unmanaged
+        {
+            CheckProduct<TElement>(Golden);
+            return true;
+        }
+    }
+
+    private static void CheckLoss<TElement>(Golden golden)
         where TElement : unmanaged
     {
-        CheckProduct<TElement>(golden, golden.Options, rounding, smallest);
-        CheckProduct<TElement>(golden, OneTokenAtATime(golden), rounding, smallest);
+        CheckLoss<TElement>(golden, golden.Options);
+        CheckLoss<TElement>(golden, OneTokenAtATime(golden));
+    }
+
+    private static void CheckProduct<TElement>(GoldenProduct golden)
+        where TElement : unmanaged
+    {
+        CheckProduct<TElement>(golden, golden.Options);
+        CheckProduct<TElement>(golden, OneTokenAtATime(golden));
     }
 
     private static PtxLossOptions OneTokenAtATime(GoldenCase golden)
         => golden.Options with { MaxScratchBytes = HeadScratch.Needed(1, golden.VocabularySize, golden.Head!.HiddenSize) };
 
-    private static void CheckLoss<TElement>(Golden golden, PtxLossOptions options, double rounding, double smallest)
+    private static void CheckLoss<TElement>(Golden golden, PtxLossOptions options)
         where TElement : unmanaged
     {
         golden = golden with { Options = options };
@@ -164,7 +162,7 @@ public class GoldenHeadTests
         PtxLossResult result = ComputeWithGradient(golden, inputs, outputs);
         result.Should().Be(Compute(golden, inputs), "the gradient must not change the loss");
         CheckParts(golden, GoldenParts.Of(result), bounds);
-        outputs.Check(bounds, rounding, smallest);
+        outputs.Check(bounds);
         if (golden.IdsPerToken > 0)
         {
             return; // nothing of soft targets is per token
@@ -183,17 +181,17 @@ public class GoldenHeadTests
         argMax.Should().Equal(golden.ArgMax);
 
         // The gradient of PyTorch from the log-sum-exp of PyTorch; the z-loss is a gradient of it.
-        CheckBackward(golden, inputs, golden.LogSumExp, entropy: [], bounds, rounding, smallest);
+        CheckBackward(golden, inputs, golden.LogSumExp, entropy: [], bounds);
     }
 
     /// <summary>From the forward of PyTorch, and, where it is of whole rows, from the library's own.</summary>
-    private static void CheckProduct<TElement>(GoldenProduct golden, PtxLossOptions options, double rounding, double smallest)
+    private static void CheckProduct<TElement>(GoldenProduct golden, PtxLossOptions options)
         where TElement : unmanaged
     {
         golden = golden with { Options = options };
         GoldenHeadBounds bounds = GoldenHeadBounds.OfFloat(golden);
         var inputs = new Inputs<TElement>(golden);
-        CheckBackward(golden, inputs, golden.LogSumExp, golden.Entropy, bounds, rounding, smallest);
+        CheckBackward(golden, inputs, golden.LogSumExp, golden.Entropy, bounds);
 
         int tokens = golden.Tokens;
         double[] logSumExp = new double[tokens], targetLogit = new double[tokens], entropy = new double[tokens];
@@ -203,7 +201,7 @@ public class GoldenHeadTests
         if (golden.Options.VocabularyStart == null)
         {
             CheckForward(golden, logSumExp, targetLogit, entropy, bounds);
-            CheckBackward(golden, inputs, logSumExp, entropy, bounds, rounding, smallest);
+            CheckBackward(golden, inputs, logSumExp, entropy, bounds);
             return;
         }
 
@@ -222,9 +220,7 @@ public class GoldenHeadTests
         Inputs<TElement> inputs,
         double[] logSumExp,
         double[] entropy,
-        GoldenHeadBounds bounds,
-        double rounding,
-        double smallest)
+        GoldenHeadBounds bounds)
         where TElement : unmanaged
     {
         GoldenOutputGradients by = golden.ByOutput;
@@ -238,7 +234,7 @@ public class GoldenHeadTests
             outputs.Gradients,
             PerToken(golden),
             inputs.Bias);
-        outputs.Check(bounds, rounding, smallest);
+        outputs.Check(bounds);
     }
 
     private static void Forward<TElement>(GoldenCase golden, Inputs<TElement> inputs, CrossEntropyOutputs outputs)
@@ -418,12 +414,12 @@ public class GoldenHeadTests
 
         public HiddenGradients<TElement> Gradients => new() { Hidden = _hidden, Weight = _weight, Bias = _bias };
 
-        public void Check(GoldenHeadBounds bounds, double rounding, double smallest)
+        public void Check(GoldenHeadBounds bounds)
         {
             Closeness.ShouldBeClose(
                 [.. _hidden.ToArray().Select(ElementConvert.ToDouble)],
                 _head.HiddenGradient,
-                i => bounds.Hidden(i, rounding, smallest));
+                i => bounds.Hidden(i, Bounds.Of<TElement>().Rounding, Bounds.Of<TElement>().Smallest));
             Closeness.ShouldBeClose(TestData.ToDouble([.. _weight.ToArray()]), _head.WeightGradient, bounds.Weight);
             Closeness.ShouldBeClose(TestData.ToDouble(_bias), _head.BiasGradient, bounds.Bias);
         }

@@ -90,7 +90,9 @@ public sealed class MpiTests : IClassFixture<MpiTests.Text>
         public Text() => System.IO.File.WriteAllLines(
             File,
             Directory.EnumerateFiles(Path.Combine(Repository.Root, "src", "PtxLoss"), "*.cs", SearchOption.AllDirectories)
-                .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
+                .Where(
+                    file => !file.Contains(
+                        $"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
                 .Order(StringComparer.Ordinal)
                 .SelectMany(System.IO.File.ReadLines)
                 .Where(line => !string.IsNullOrWhiteSpace(line)));

@@ -4,8 +4,8 @@ using Xunit.Abstractions;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// The worst that a search has found is in docs/accuracy.md, and nothing has become worse. <c>PTXLOSS_SEARCH</c> searches again, so many
-/// steps for each row of the table, and writes the page.
+/// The worst that a search has found is in docs/accuracy.md, and nothing has become worse. <c>PTXLOSS_SEARCH</c> searches
+/// again, so many steps for each row of the table, and writes the page.
 /// </summary>
 public class AccuracyTests(ITestOutputHelper output)
 {
@@ -19,11 +19,18 @@ public class AccuracyTests(ITestOutputHelper output)
         public static Finding Parse(string line)
         {
             string[] cells = [.. line.Trim('|', ' ').Split('|', StringSplitOptions.TrimEntries)];
-            return new(cells[0], cells[1], cells[2], cells[3], double.Parse(cells[4], CultureInfo.InvariantCulture), WorstInput.Parse(cells[5]));
+            return new(
+                cells[0],
+                cells[1],
+                cells[2],
+                cells[3],
+                double.Parse(cells[4], CultureInfo.InvariantCulture),
+                WorstInput.Parse(cells[5]));
         }
 
         public override string ToString()
-            => string.Create(CultureInfo.InvariantCulture, $"| {What} | {Logits} | {Options} | {Kernel} | {Error:0.00E+0} | {Input} |");
+            => string.Create(
+                CultureInfo.InvariantCulture, $"| {What} | {Logits} | {Options} | {Kernel} | {Error:0.00E+0} | {Input} |");
     }
 
     [Fact]
@@ -60,7 +67,9 @@ public class AccuracyTests(ITestOutputHelper output)
             return;
         }
 
-        Dictionary<string, Finding> all = File.Exists(_page) ? ReadPage().ToDictionary(finding => finding.Key, StringComparer.Ordinal) : new(StringComparer.Ordinal);
+        Dictionary<string, Finding> all = File.Exists(_page)
+            ? ReadPage().ToDictionary(finding => finding.Key, StringComparer.Ordinal)
+            : new(StringComparer.Ordinal);
         Finding[] found = [.. Find<float>(steps), .. Find<Half>(steps), .. Find<BFloat16>(steps)];
         foreach (Finding finding in found)
         {
@@ -81,7 +90,8 @@ public class AccuracyTests(ITestOutputHelper output)
                 from what in typeof(TLogit) == typeof(float) ? new[] { Loss, Gradient } : [Loss] // beyond 16 bits nothing is off
                 select (kernel, family, what)).AsParallel().AsOrdered().Select(search =>
                 {
-                    (WorstInput input, double error) = new WorstInputSearch(x => Error(search.kernel, x, search.what), search.family).Run(steps);
+                    (WorstInput input, double error) = new WorstInputSearch(
+                        x => Error(search.kernel, x, search.what), search.family).Run(steps);
                     return new Finding(search.what, typeof(TLogit).Name, search.family.Name, NameOf(search.kernel), error, input);
                 }),
         ];
@@ -108,30 +118,36 @@ public class AccuracyTests(ITestOutputHelper output)
     /// <summary>Without fused multiplication and addition, a kernel's roundings are others.</summary>
     private static string NameOf<TLogit>(SoftmaxKernel<TLogit> kernel)
         where TLogit : unmanaged
-        => KernelTests.Name(kernel) is nameof(SimdFloat128) && !SimdFloat128.Fuses ? "SimdFloat128, not fused" : KernelTests.Name(kernel);
+        => KernelTests.Name(kernel) is nameof(SimdFloat128) && !SimdFloat128.Fuses
+            ? "SimdFloat128, not fused"
+            : KernelTests.Name(kernel);
 
     private static IEnumerable<Finding> ReadPage()
         => File.ReadLines(_page)
-            .Where(line => line.StartsWith($"| {Loss} |", StringComparison.Ordinal) || line.StartsWith($"| {Gradient} |", StringComparison.Ordinal))
+            .Where(line => line.StartsWith($"| {Loss} |", StringComparison.Ordinal)
+                || line.StartsWith($"| {Gradient} |", StringComparison.Ordinal))
             .Select(Finding.Parse);
 
     private static void WritePage(IEnumerable<Finding> findings)
     {
-        string[] table = [.. findings.OrderByDescending(finding => finding.What, StringComparer.Ordinal).Select(finding => finding.ToString())];
+        string[] table = [.. findings.OrderByDescending(finding => finding.What, StringComparer.Ordinal).Select(
+            finding => finding.ToString())];
         File.WriteAllText(_page, $"""
             # Accuracy
 
-            The worst that a search has found, for each kernel and what options change in it: how far a loss is off from the same sum in double
-            precision, in nats (beyond losses of 100, relative to a hundredth of them), and how far any probability in a gradient is, relative
-            to itself, beyond the rounding to the type of the logits. What is promised is in the [README](../README.md), and where the errors
-            come from in [design.md](design.md#numerics).
+            The worst that a search has found, for each kernel and what options change in it: how far a loss is off from the same
+            sum in double precision, in nats (beyond losses of 100, relative to a hundredth of them), and how far any probability
+            in a gradient is, relative to itself, beyond the rounding to the type of the logits. What is promised is in the
+            [README](../README.md), and where the errors come from in [design.md](design.md#numerics).
 
-            All this holds for finite logits of any size, of every type. Beyond ±100 the double that holds a log-sum-exp or a loss adds its own
-            rounding, 1e-16 of itself: 1e-6 nats for logits of 1e10, and nothing but the largest logit is left at 1e16; probabilities in a
-            gradient do not suffer from it, except those that `CrossEntropy.Backward` makes of such a log-sum-exp.
+            All this holds for finite logits of any size, of every type. Beyond ±100 the double that holds a log-sum-exp or a loss
+            adds its own rounding, 1e-16 of itself: 1e-6 nats for logits of 1e10, and nothing but the largest logit is left at
+            1e16; probabilities in a gradient do not suffer from it, except those that `CrossEntropy.Backward` makes of such a
+            log-sum-exp.
 
-            The search tries rows that are known to be hard, some of them with terms that are half lost beside a large one and some that fall into many
-            runs, then others at random, then small steps from the worst. What is worse than the table has takes its place:
+            The search tries rows that are known to be hard, some of them with terms that are half lost beside a large one and
+            some that fall into many runs, then others at random, then small steps from the worst. What is worse than the table
+            has takes its place:
 
                 PTXLOSS_SEARCH=1200 dotnet test -c Release --filter FullyQualifiedName~AccuracyTests
                 DOTNET_EnableAVX2=0 PTXLOSS_SEARCH=1200 dotnet test -c Release --filter FullyQualifiedName~AccuracyTests

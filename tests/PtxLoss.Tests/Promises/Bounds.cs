@@ -8,7 +8,12 @@ namespace PtxLosses.Tests;
 /// <param name="Entropy">An entropy.</param>
 /// <param name="Largest">The largest finite number of the type: a gradient beyond is infinite.</param>
 internal sealed record Bounds(
-    double Rounding, double Smallest, double Sum = 1e-6, double Softmax = 3e-5, double Entropy = 1e-5, double Largest = float.MaxValue)
+    double Rounding,
+    double Smallest,
+    double Sum = 1e-6,
+    double Softmax = 3e-5,
+    double Entropy = 1e-5,
+    double Largest = float.MaxValue)
 {
     public static Bounds Of<TLogit>()
         where TLogit : unmanaged
@@ -24,15 +29,17 @@ internal sealed record Bounds(
     }
 
     /// <summary>
-    /// How far a log-sum-exp or a loss may be off: by that of the sum, whatever its size, and by its own rounding; but the mean of
-    /// capped logits that smoothing takes has the digits of a float.
+    /// How far a log-sum-exp or a loss may be off: by that of the sum, whatever its size, and by its own rounding; but the mean
+    /// of capped logits that smoothing takes has the digits of a float.
     /// </summary>
     public double OfSum(double size, PtxLossOptions options)
         => Sum + (options.LogitSoftCap == 0 ? 0 : 7 * Sum * options.LabelSmoothing * Math.Max(1, size / 100))
-            + ((options.LabelSmoothing == 0 ? options.LogitSoftCap == 0 ? 1e-15 : 4e-15 : 1e-12) * size); // the reference adds one by one
+            // The reference adds one by one.
+            + ((options.LabelSmoothing == 0 ? options.LogitSoftCap == 0 ? 1e-15 : 4e-15 : 1e-12) * size);
 
     /// <summary>
-    /// What a token's targets make of its loss, and how far that may be off: a weighting s is off by what the softmax of the target is.
+    /// What a token's targets make of its loss, and how far that may be off: a weighting s is off by what the softmax of the
+    /// target is.
     /// </summary>
     /// <param name="expected">The reference.</param>
     /// <param name="token">The token.</param>
@@ -46,16 +53,19 @@ internal sealed record Bounds(
             return new(targetSum, Weighting: 1, WeightingError: 0);
         }
 
-        double rounding = (options.LogitSoftCap == 0 ? 1e-15 : 8e-15) * (Math.Abs(logSumExp) + (double.IsInfinity(targetLogit) ? 0 : Math.Abs(targetLogit)));
+        double size = Math.Abs(logSumExp) + (double.IsInfinity(targetLogit) ? 0 : Math.Abs(targetLogit));
+        double rounding = (options.LogitSoftCap == 0 ? 1e-15 : 8e-15) * size;
         double shift = Math.Min(0, targetLogit - logSumExp), most = Math.Exp(Math.Min(0, shift + rounding));
         double error = most * (OfProbability(options) + Math.Min(1, Math.Exp(rounding) - 1));
-        double weighting = options.TargetWeighting == TargetWeighting.Probability ? most : most * (1 - Math.Exp(shift - rounding));
+        double weighting = options.TargetWeighting == TargetWeighting.Probability
+            ? most
+            : most * (1 - Math.Exp(shift - rounding));
         return new(targetSum, weighting + error, error);
     }
 
     /// <summary>
-    /// The share of the tokens, by weight, of whose largest logits one cannot tell which is larger: below a cap they may be equal where the logits
-    /// are not.
+    /// The share of the tokens, by weight, of whose largest logits one cannot tell which is larger: below a cap they may be
+    /// equal where the logits are not.
     /// </summary>
     public static double DoubtfulAccuracy(
         double[] exact, int vocabularySize, Func<int, long> targetOf, Func<int, double> weightOf, PtxLossOptions options)
@@ -68,7 +78,8 @@ internal sealed record Bounds(
             sum += weight;
             if (weight > 0)
             {
-                double[] row = [.. exact[(token * vocabularySize)..((token + 1) * vocabularySize)].Select(x => double.IsInfinity(x) ? x : Math.Tanh(x / cap))];
+                double[] row = [.. exact[(token * vocabularySize)..((token + 1) * vocabularySize)].Select(
+                    x => double.IsInfinity(x) ? x : Math.Tanh(x / cap))];
                 double others = row.Where((_, id) => id != target).Append(double.NegativeInfinity).Max();
                 doubtful += Math.Abs(row[target] - others) <= 1e-15 ? weight : 0;
             }
@@ -77,7 +88,9 @@ internal sealed record Bounds(
         return doubtful == 0 ? 0 : doubtful / sum;
     }
 
-    /// <summary>How far a loss and its statistics may be off; all of its tokens may be off the same way, by the bound of a log-sum-exp.</summary>
+    /// <summary>
+    /// How far a loss and its statistics may be off; all of its tokens may be off the same way, by the bound of a log-sum-exp.
+    /// </summary>
     /// <param name="actual">The result.</param>
     /// <param name="expected">The reference.</param>
     /// <param name="coefficient">γ.</param>
@@ -94,37 +107,50 @@ internal sealed record Bounds(
     {
         actual.TokenCount.Should().Be(expected.TokenCount);
         double largest = expected.LogSumExp.Concat(expected.Loss).Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty().Max();
-        TargetShare[] shares = [.. Enumerable.Range(0, expected.Loss.Length).Select(shareOf ?? (token => ShareOf(expected, token, options)))];
+        TargetShare[] shares = [.. Enumerable.Range(0, expected.Loss.Length).Select(
+            shareOf ?? (token => ShareOf(expected, token, options)))];
         double all = shares.Select(share => Math.Max(1, share.Sum)).Append(1).Max();
-        double ofFactor = shares.Select((share, token) => Product(share.WeightingError, Math.Abs(expected.Loss[token]))).Append(0).Max();
-        double ofSquares = shares.Select((share, token) => Product(share.WeightingError, Math.Pow(expected.LogSumExp[token], 2))).Append(0).Max();
+        double ofFactor = shares.Select(
+            (share, token) => Product(share.WeightingError, Math.Abs(expected.Loss[token]))).Append(0).Max();
+        double ofSquares = shares.Select(
+            (share, token) => Product(share.WeightingError, Math.Pow(expected.LogSumExp[token], 2))).Append(0).Max();
         double counted = coefficient == 0 ? 0 : Math.Abs(expected.GradientScale / coefficient) * 3 * expected.LogSumExp.Length;
         double ofToken = all * OfSum(largest, options), ofLoss = counted * (ofToken + ofFactor);
         double ofZLoss = counted * ((OfSum(largest, options) * 2 * (1 + largest)) + ofSquares);
         Closeness.ShouldBeClose(
             [actual.LanguageModelLoss, actual.ZLoss, actual.Total],
             [expected.LanguageModelLoss, expected.ZLoss, expected.Total],
-            i => (i == 0 ? ofLoss : i == 1 ? ofZLoss : Math.Abs(coefficient) * (ofLoss + (options.ZLossCoefficient * ofZLoss))) + 1e-13);
+            i => 1e-13 + i switch
+            {
+                0 => ofLoss,
+                1 => ofZLoss,
+                _ => Math.Abs(coefficient) * (ofLoss + (options.ZLossCoefficient * ofZLoss)),
+            });
         CheckStatistics(actual, expected, options, (2 * ofToken) + 1e-13, doubtful);
 
         static double Product(double error, double size) => error == 0 || !double.IsFinite(size) ? 0 : error * size;
     }
 
-    private void CheckStatistics(PtxLossResult actual, IReference expected, PtxLossOptions options, double ofLoss, double doubtful)
+    private void CheckStatistics(
+        PtxLossResult actual, IReference expected, PtxLossOptions options, double ofLoss, double doubtful)
     {
         Closeness.ShouldBeClose([LogOf(actual.Perplexity)], [LogOf(expected.Perplexity)], _ => ofLoss);
         actual.Accuracy.HasValue.Should().Be(options.Statistics.HasFlag(LossStatistics.Accuracy));
         actual.Entropy.HasValue.Should().Be(options.Statistics.HasFlag(LossStatistics.Entropy));
-        Closeness.ShouldBeClose([actual.Accuracy ?? 0], [actual.Accuracy.HasValue ? expected.Accuracy : 0], _ => doubtful + 1e-12);
+        Closeness.ShouldBeClose(
+            [actual.Accuracy ?? 0], [actual.Accuracy.HasValue ? expected.Accuracy : 0], _ => doubtful + 1e-12);
         Closeness.ShouldBeClose([actual.Entropy ?? 0], [actual.Entropy.HasValue ? expected.MeanEntropy : 0], _ => Entropy);
 
-        static double LogOf(double perplexity) => Math.Clamp(Math.Log(perplexity), -700, 709); // what exponents there are, with all digits
+        // What exponents there are, with all digits.
+        static double LogOf(double perplexity) => Math.Clamp(Math.Log(perplexity), -700, 709);
     }
 
     /// <summary>A softmax from the exact logit of its id and a sum of exponentials, relative to itself.</summary>
     private double OfProbability(PtxLossOptions options) => (options.LogitSoftCap == 0 ? 1 : 3) * Sum;
 
-    /// <summary>How much further off an element may be whose row's entropy is differentiated too: by that of its probability.</summary>
+    /// <summary>
+    /// How much further off an element may be whose row's entropy is differentiated too: by that of its probability.
+    /// </summary>
     public double OfEntropyGradient(IReference expected, int element, double by, int token)
     {
         double p = expected.LogSumExpGradient[element], gradient = Math.Abs(expected.EntropyGradient[element]);
@@ -139,7 +165,9 @@ internal sealed record Bounds(
                 + (20 * Smallest));
     }
 
-    /// <summary>Checks a gradient; an element that is infinite is right where the exact one is beyond the range of the type.</summary>
+    /// <summary>
+    /// Checks a gradient; an element that is infinite is right where the exact one is beyond the range of the type.
+    /// </summary>
     public void CheckGradient(double[] actual, double[] expected, Func<int, double> tolerance)
     {
         Closeness.ShouldBeClose(
@@ -175,11 +203,13 @@ internal sealed record Bounds(
         double capped = options.LogitScale * (cap == 0 || double.IsInfinity(logit) ? logit : cap * Math.Tanh(logit / cap));
         if (isOfLogSumExp && cap != 0 && Math.Abs(logSumExp) > 1e15)
         {
-            return double.PositiveInfinity; // capped logits and their log-sum-exp are off by more than 1: any number may come of it
+            // Capped logits and their log-sum-exp are off by more than 1: any number may come of it.
+            return double.PositiveInfinity;
         }
 
         (double targetSum, double weighting, double weightingError) = share ?? new(1, 1, 0);
-        double unweighted = options.LogitScale * Math.Abs(scale) * (targetSum + (2 * options.ZLossCoefficient * (1 + Math.Abs(logSumExp))));
+        double unweighted =
+            options.LogitScale * Math.Abs(scale) * (targetSum + (2 * options.ZLossCoefficient * (1 + Math.Abs(logSumExp))));
         double slope = unweighted * weighting;
         double softmax = Math.Exp(capped - logSumExp), ofLogSumExp = Math.Exp(4e-16 * Math.Abs(logSumExp)) - 1;
         double ofCap = cap == 0 ? 0 : 4e-15 * Math.Abs(capped); // a few ulps of a tanh

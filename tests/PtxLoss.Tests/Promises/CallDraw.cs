@@ -61,10 +61,13 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
     public long? VocabularyStart { get; init; }
     public int Threads { get; init; } = 1;
 
-    /// <summary>Which of the outputs of a forward pass are wanted, and which gradients a backward pass is given: a bit each.</summary>
+    /// <summary>
+    /// Which of the outputs of a forward pass are wanted, and which gradients a backward pass is given: a bit each.
+    /// </summary>
     public int Outputs { get; init; } = 31;
 
-    public bool IsOverTensors => Entry is Entry.ComputeOverTensors or Entry.ComputeOverTensorsWithGradient or Entry.DenominatorOfTensor
+    public bool IsOverTensors
+        => Entry is Entry.ComputeOverTensors or Entry.ComputeOverTensorsWithGradient or Entry.DenominatorOfTensor
         or Entry.ForwardOverTensors or Entry.BackwardOverTensors;
 
     /// <summary>Whether numbers are such as no model has.</summary>
@@ -95,30 +98,32 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
 
     public static Gen<CallDraw> All
         => from entry in Gen.Elements(Enum.GetValues<Entry>())
-           from element in Gen.Elements("float", "float", "double", "half", "bfloat16")
+           from element in Drawn.Element
            from target in Gen.Elements("int", "long", "ushort", "sbyte")
-           from vocabularySize in Gen.Frequency((6, Gen.Choose(1, 40)), (5, Gen.Choose(41, 3000)), (1, Gen.Choose(20_000, 70_000)))
+           from vocabularySize in Gen.Frequency(
+               (6, Gen.Choose(1, 40)), (5, Gen.Choose(41, 3000)), (1, Gen.Choose(20_000, 70_000)))
            from seed in Gen.Choose(0, 1_000_000)
            from rank in Gen.Choose(1, 3)
            from batch in Gen.Choose(1, 2)
            from sequence in Gen.Frequency((1, Gen.Constant(0)), (19, Gen.Choose(1, 5)))
-           from spread in Drawn.Or(Gen.Elements(1.0, 3, 20), Drawn.Magnitude)
-           from offset in Drawn.Or(Gen.Elements(0.0, 0, -100, 1000), Drawn.Signed(Drawn.Magnitude))
-           from prefix in Drawn.Or(Gen.Constant(0), Gen.Elements(1, 1024, 2500, 40_000))
-           from special in Gen.Frequency((5, Gen.Constant(0f)), (1, Gen.Elements(float.NaN, float.PositiveInfinity, float.NegativeInfinity)))
+           from spread in Drawn.Spread
+           from offset in Drawn.Offset
+           from prefix in Drawn.MaskedPrefix
+           from special in Gen.Frequency(
+               (5, Gen.Constant(0f)), (1, Gen.Elements(float.NaN, float.PositiveInfinity, float.NegativeInfinity)))
            from moreSpecials in Gen.Elements(0, 0, 1, 3)
-           from coefficient in Drawn.Or(Gen.Elements(0.1, 1, -2), Gen.Elements(1e-300, 1e5, -1e39, 1e200))
+           from coefficient in Drawn.Coefficient
            from ignoreIndex in Gen.Elements<int?>(-100, -100, null, 1)
-           from smoothing in OftenOff(Gen.Choose(1, 99).Select(x => x / 100.0))
-           from zLoss in OftenOff(Gen.Elements(1e-4, 0.01, 0.5))
-           from cap in OftenOff(Drawn.Or(Gen.Elements(0.5, 30, 50, 1e5), Drawn.Magnitude))
-           from scale in Drawn.Or(Gen.Constant(1.0), Drawn.Or(Gen.Elements(0.01, 0.1, 0.7, 2, 30), Gen.Elements(1e-4, 1e3)))
-           from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Sum, null), (LossReduction.Mean, 7.5))
+           from smoothing in Drawn.LabelSmoothing
+           from zLoss in Drawn.ZLossCoefficient
+           from cap in Drawn.LogitSoftCap
+           from scale in Drawn.LogitScale
+           from divisor in Drawn.Divisor
            from weighting in Drawn.Weighting
            from statistics in Drawn.Statistics
            from idsPerToken in Drawn.IdsPerToken
            from start in Gen.Elements<long?>(null, null, 0, 20)
-           from threads in Gen.Elements(1, 2, 1000, -1)
+           from threads in Drawn.Threads
            from outputs in Gen.Choose(0, 31)
            from flags in Gen.Choose(0, 127)
            select new CallDraw(entry, element, target, vocabularySize, seed)
@@ -210,6 +215,4 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
             Statistics = IsPerToken ? LossStatistics.None : isSoft ? Statistics & ~LossStatistics.Accuracy : Statistics,
         };
     }
-
-    private static Gen<double> OftenOff(Gen<double> on) => Gen.Frequency((1, Gen.Constant(0.0)), (1, on));
 }

@@ -38,7 +38,9 @@ public class DeterminismTests
         }
     }
 
-    /// <summary>What a call with this draw gives on one thread it gives on any number, from memory that starts anywhere.</summary>
+    /// <summary>
+    /// What a call with this draw gives on one thread it gives on any number, from memory that starts anywhere.
+    /// </summary>
     [Theory]
     [InlineData(HeadEntry.Compute)]
     [InlineData(HeadEntry.ComputeWithGradient)]
@@ -53,7 +55,9 @@ public class DeterminismTests
                 var drawn = new HeadDraw(entry, element, 40, 24, 5003, Seed: 3)
                 {
                     HasBias = true,
-                    Statistics = entry is HeadEntry.Forward or HeadEntry.Backward ? LossStatistics.None : LossStatistics.Accuracy | LossStatistics.Entropy,
+                    Statistics = entry is HeadEntry.Forward or HeadEntry.Backward
+                        ? LossStatistics.None
+                        : LossStatistics.Accuracy | LossStatistics.Entropy,
                     TokensAtATime = tokensAtATime,
                 };
                 long[] expected = Results(drawn);
@@ -102,7 +106,13 @@ public class DeterminismTests
                 float[] from = [.. logits], to = inPlace ? from : new float[logits.Length];
                 return (
                     PtxLoss.ComputeWithGradient(
-                        0, from, new SoftTargets<long>(ids, probabilities, idsPerToken), vocabularySize, 1, to, new() { MaxDegreeOfParallelism = threads }),
+                        0,
+                        from,
+                        new SoftTargets<long>(ids, probabilities, idsPerToken),
+                        vocabularySize,
+                        1,
+                        to,
+                        new() { MaxDegreeOfParallelism = threads }),
                     to);
             }
         }
@@ -128,7 +138,8 @@ public class DeterminismTests
             foreach (int threads in new[] { 2, 3, -1 })
             {
                 float[] inPlace = [.. logits];
-                PtxLoss.ComputeWithGradient(0, inPlace, targets, vocabularySize, 1, inPlace, options with { MaxDegreeOfParallelism = threads })
+                PtxLoss.ComputeWithGradient(
+                    0, inPlace, targets, vocabularySize, 1, inPlace, options with { MaxDegreeOfParallelism = threads })
                     .Should().Be(result);
                 inPlace.ShouldBeIdentical(gradient);
             }
@@ -145,7 +156,10 @@ public class DeterminismTests
         {
             double[] alone = new double[1];
             CrossEntropy.Forward(
-                _logits.AsSpan(token * VocabularySize, VocabularySize), _targets.AsSpan(token, 1), VocabularySize, new() { Loss = alone });
+                _logits.AsSpan(token * VocabularySize, VocabularySize),
+                _targets.AsSpan(token, 1),
+                VocabularySize,
+                new() { Loss = alone });
             alone[0].ShouldBeIdentical(together[token]);
         }
     }
@@ -216,7 +230,8 @@ public class DeterminismTests
     private static (double Loss, float[] Gradient) Run(ReadOnlySpan<float> logits, PtxLossOptions? options, int offset = 0)
     {
         float[] gradient = new float[offset + logits.Length];
-        PtxLossResult result = PtxLoss.ComputeWithGradient(0, logits, _targets, VocabularySize, 1, gradient.AsSpan(offset), options);
+        PtxLossResult result = PtxLoss.ComputeWithGradient(
+            0, logits, _targets, VocabularySize, 1, gradient.AsSpan(offset), options);
         return (result.Total, gradient[offset..]);
     }
 }

@@ -57,11 +57,24 @@ public class GuardPageTests
         ("masked", call => call with { HasMasks = true, LabelSmoothing = 0.1 }),
         ("one that is no number", call => call with { Special = float.NaN }),
         ("a shard", call => call with { VocabularyStart = 20 }),
-        ("shifted, of three dimensions", call => call with { Shifts = true, Rank = 3, Batch = 2, Sequence = 2, HasWeights = true }),
+        ("shifted, of three dimensions",
+            call => call with { Shifts = true, Rank = 3, Batch = 2, Sequence = 2, HasWeights = true }),
         ("log-sum-exps only", call => call with { Outputs = 2 }),
-        ("weighed by its target", call => call with { Weighting = TargetWeighting.Probability, Statistics = LossStatistics.Accuracy | LossStatistics.Entropy }),
+        ("weighed by its target",
+            call => call with
+            {
+                Weighting = TargetWeighting.Probability,
+                Statistics = LossStatistics.Accuracy | LossStatistics.Entropy,
+            }),
         ("soft", call => call with { IdsPerToken = 13, HasWeights = true }),
-        ("soft, in place", call => call with { IdsPerToken = 1, IsInPlace = true, ZLossCoefficient = 1e-4, Statistics = LossStatistics.Entropy }),
+        ("soft, in place",
+            call => call with
+            {
+                IdsPerToken = 1,
+                IsInPlace = true,
+                ZLossCoefficient = 1e-4,
+                Statistics = LossStatistics.Entropy,
+            }),
         ("soft, with more ids than the stack has room for", call => call with { IdsPerToken = 1030, Accumulates = true }),
         ("soft, on all cores", call => call with { IdsPerToken = 70, Threads = -1, VocabularySize = 13 * call.VocabularySize }),
         ("all cores", call => call with { Threads = -1, VocabularySize = 13 * call.VocabularySize }),
@@ -85,8 +98,8 @@ public class GuardPageTests
     }
 
     /// <summary>
-    /// Nor a write to what is only read, nor a read of the logits of tokens that count nowhere. What is right all the same is judged by
-    /// the way.
+    /// Nor a write to what is only read, nor a read of the logits of tokens that count nowhere. What is right all the same is
+    /// judged by the way.
     /// </summary>
     [Theory]
     [MemberData(nameof(Entries))]
@@ -101,7 +114,8 @@ public class GuardPageTests
         {
             foreach (int vocabularySize in new[] { 1, 7, 257, 1025, 5003 })
             {
-                var drawn = new CallDraw(entry, element, "long", vocabularySize, Seed: name.Length + vocabularySize) { Sequence = 5 };
+                int seed = name.Length + vocabularySize;
+                var drawn = new CallDraw(entry, element, "long", vocabularySize, seed) { Sequence = 5 };
                 foreach (bool atEnd in new[] { false, true })
                 {
                     using var memories = new GuardedMemories(atEnd);

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// Memory between pages that cannot be touched. What is only read lies on pages that cannot be written, and what is not even read on
-/// pages that cannot be read, as far as it has them to itself.
+/// Memory between pages that cannot be touched. What is only read lies on pages that cannot be written, and what is not even
+/// read on pages that cannot be read, as far as it has them to itself.
 /// </summary>
 internal sealed class GuardedMemories(bool atEnd) : Memories
 {

@@ -3,18 +3,22 @@ using System.Numerics.Tensors;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// <see cref="Thread.Interrupt"/> at any time of a call: it ends as ever, the interrupt comes at the thread's next wait, and no thread
-/// touches the call's memory any more, which is taken away as soon as the call is over.
+/// <see cref="Thread.Interrupt"/> at any time of a call: it ends as ever, the interrupt comes at the thread's next wait, and no
+/// thread touches the call's memory any more, which is taken away as soon as the call is over.
 /// </summary>
 public unsafe class InterruptTests
 {
-    private const int Rows = 16, RowLength = 60_000, LongRows = 2, LongRowLength = 300_000, HeadRowLength = 20_000, HiddenSize = 7;
+    private const int Rows = 16, RowLength = 60_000, LongRows = 2, LongRowLength = 300_000, HeadRowLength = 20_000;
+    private const int HiddenSize = 7;
 
-    /// <summary>How often each call is interrupted; without an instruction set fewer times, for nothing of it depends on one.</summary>
+    /// <summary>
+    /// How often each call is interrupted; without an instruction set fewer times, for nothing of it depends on one.
+    /// </summary>
     private static readonly int _times = InstructionSetTests.IsChild ? 50 : 1000;
 
     /// <summary>What a call reads and writes.</summary>
-    private sealed record Arena(GuardedMemory<float> Logits, GuardedMemory<float> Gradient, GuardedMemory<int> Targets, GuardedMemory<double> Outputs)
+    private sealed record Arena(
+        GuardedMemory<float> Logits, GuardedMemory<float> Gradient, GuardedMemory<int> Targets, GuardedMemory<double> Outputs)
         : IDisposable
     {
         public void Take() => Each(memory => memory.MakeInaccessible());
@@ -34,9 +38,12 @@ public unsafe class InterruptTests
 
     private static readonly Dictionary<string, Func<Arena, int, int, double>> _calls = new(StringComparer.Ordinal)
     {
-        ["Compute"] = (x, _, vocabulary) => PtxLoss.Compute(0, (ReadOnlySpan<float>)x.Logits.Span, x.Targets.Span, vocabulary, 1).Total,
+        ["Compute"] = (x, _, vocabulary) => PtxLoss.Compute(
+            0, (ReadOnlySpan<float>)x.Logits.Span, x.Targets.Span, vocabulary, 1).Total,
         ["ComputeWithGradient"] = (x, _, vocabulary) => Sum(
-            PtxLoss.ComputeWithGradient(0, (ReadOnlySpan<float>)x.Logits.Span, x.Targets.Span, vocabulary, 1, x.Gradient.Span).Total, x),
+            PtxLoss.ComputeWithGradient(
+                0, (ReadOnlySpan<float>)x.Logits.Span, x.Targets.Span, vocabulary, 1, x.Gradient.Span).Total,
+            x),
         ["ComputeWithGradient over tensors"] = (x, tokens, vocabulary) => Sum(
             PtxLoss.ComputeWithGradient(
                 0,
@@ -80,16 +87,28 @@ public unsafe class InterruptTests
                 vocabulary,
                 1,
                 x.Gradient.Span,
-                new() { TargetWeighting = TargetWeighting.Probability, Statistics = LossStatistics.Accuracy | LossStatistics.Entropy }).Total,
+                new()
+                {
+                    TargetWeighting = TargetWeighting.Probability,
+                    Statistics = LossStatistics.Accuracy | LossStatistics.Entropy,
+                }).Total,
             x),
         ["ComputeFromHiddenWithGradient"] = (x, tokens, vocabulary) => Sum(
             PtxLoss.ComputeFromHiddenWithGradient<float, int>(
-                0, Hidden(x.Logits, tokens), Weight(x.Logits, tokens, vocabulary), x.Targets.Span, 1, Gradients(x, tokens, vocabulary)).Total,
+                0,
+                Hidden(x.Logits, tokens),
+                Weight(x.Logits, tokens, vocabulary),
+                x.Targets.Span,
+                1,
+                Gradients(x, tokens, vocabulary)).Total,
             x),
         ["ForwardFromHidden"] = (x, tokens, vocabulary) =>
         {
             CrossEntropy.ForwardFromHidden<float, int>(
-                Hidden(x.Logits, tokens), Weight(x.Logits, tokens, vocabulary), x.Targets.Span, new() { Entropy = x.Outputs.Span });
+                Hidden(x.Logits, tokens),
+                Weight(x.Logits, tokens, vocabulary),
+                x.Targets.Span,
+                new() { Entropy = x.Outputs.Span });
             return TensorPrimitives.Sum<double>(x.Outputs.Span);
         },
         ["BackwardFromHidden"] = (x, tokens, vocabulary) =>
@@ -109,7 +128,8 @@ public unsafe class InterruptTests
     private static readonly float[] _probabilities = [.. Enumerable.Repeat(0.5f, Rows)];
 
     // The states are the first of the logits, the weight those behind, and the gradients lie likewise.
-    private static TensorSpan<float> Hidden(GuardedMemory<float> memory, int tokens) => new(memory.Span[..(tokens * HiddenSize)], [tokens, HiddenSize], []);
+    private static TensorSpan<float> Hidden(GuardedMemory<float> memory, int tokens)
+        => new(memory.Span[..(tokens * HiddenSize)], [tokens, HiddenSize], []);
 
     private static TensorSpan<float> Weight(GuardedMemory<float> memory, int tokens, int vocabulary)
         => new(memory.Span.Slice(tokens * HiddenSize, vocabulary * HiddenSize), [vocabulary, HiddenSize], []);

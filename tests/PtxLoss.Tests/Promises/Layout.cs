@@ -53,7 +53,9 @@ internal sealed record Layout(nint[] Lengths, nint[] Strides)
         return places;
     }
 
-    /// <summary>Memory that holds the elements, with filler between them. Where a stride is 0, the last of those in one place stays.</summary>
+    /// <summary>
+    /// Memory that holds the elements, with filler between them. Where a stride is 0, the last of those in one place stays.
+    /// </summary>
     public T[] Scatter<T>(T[] values, T filler)
     {
         T[] memory = new T[Extent];

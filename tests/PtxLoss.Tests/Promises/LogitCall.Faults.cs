@@ -75,10 +75,12 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         Fault.CoefficientNotFinite when IsOfLoss => Set(out _coefficient, double.NaN, "ptxCoefficient"),
         Fault.LogSumExpTooShort when Has(_knownLogSumExp) => Set(out _knownLogSumExp, _knownLogSumExp[1..], "forward.LogSumExp"),
         Fault.EntropyMissing when Has(_ofEntropy) => Set(out _knownEntropy, default, "forward.Entropy"),
-        Fault.OutputGradientTooLong when _drawn.IsBackward && Has(_logits) => Set(out _ofLoss, new double[_drawn.Tokens + 1], "gradients.Loss"),
+        Fault.OutputGradientTooLong when _drawn.IsBackward && Has(_logits) => Set(
+            out _ofLoss, new double[_drawn.Tokens + 1], "gradients.Loss"),
         Fault.AccumulationInPlace when _drawn.WantsGradient && Has(_logits) && !_drawn.Repeats => AccumulateInPlace(),
         Fault.GradientOverLogits when _drawn.WantsGradient && _vocabularySize > 1 && Has(_logits) => MoveGradientOverLogits(),
-        Fault.GradientOverWeights when typeof(TLogit) == typeof(float) && Has(_gradient) && _drawn.HasWeights && !_drawn.IsPerToken && !_drawn.IsInPlace
+        Fault.GradientOverWeights when typeof(TLogit) == typeof(float) && Has(_gradient) && _drawn.HasWeights
+            && !_drawn.IsPerToken && !_drawn.IsInPlace
             => MoveWeightsIntoGradient(),
         _ when _drawn.IsOverTensors => SpoilTensor(fault),
         _ => SpoilSpan(fault),
@@ -102,10 +104,12 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         nint[] shape = _logitsLayout.Lengths;
         return fault switch
         {
-            Fault.LogitsWithoutVocabulary when TakesLogits => SetLayout(out _logitsLayout, out _logits, [.. shape[..^1], 0], "logits"),
+            Fault.LogitsWithoutVocabulary when TakesLogits => SetLayout(
+                out _logitsLayout, out _logits, [.. shape[..^1], 0], "logits"),
             Fault.LogitsNotDense when TakesLogits && _vocabularySize > 3 && Has(_logits)
                 => Set(out _logitsLayout, new([.. shape[..^1], shape[^1] / 2], [.. _logitsLayout.Strides[..^1], 2]), "logits"),
-            Fault.TargetsOfAnotherShape when TakesLogits => SetLayout(out _targetsLayout, out _targets, [.. shape[..^1], 1], "targets"),
+            Fault.TargetsOfAnotherShape when TakesLogits => SetLayout(
+                out _targetsLayout, out _targets, [.. shape[..^1], 1], "targets"),
             Fault.GradientOfAnotherShape when IsOfTensorsWithGradient
                 => SetLayout(out _gradientLayout, out _gradient, [.. shape[..^1], shape[^1] + 1], "logitsGradient"),
             Fault.GradientRowsOverEachOther when IsOfTensorsWithGradient && _drawn.Tokens > 1 && !_drawn.IsInPlace
@@ -118,7 +122,8 @@ internal sealed partial class LogitCall<TLogit, TTarget>
     {
         int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).SelectMany(UsedPlacesOf)];
         id += id == _drawn.IgnoreIndex ? 1 : 0;
-        if (counted.Length == 0 || _drawn.IsDenominator || _drawn.VocabularyStart > 0 || long.CreateSaturating(TTarget.CreateSaturating(id)) != id)
+        if (counted.Length == 0 || _drawn.IsDenominator || _drawn.VocabularyStart > 0
+            || long.CreateSaturating(TTarget.CreateSaturating(id)) != id)
         {
             return null;
         }
@@ -156,7 +161,9 @@ internal sealed partial class LogitCall<TLogit, TTarget>
 
         if (fault == Fault.GradientOverProbabilities)
         {
-            return typeof(TLogit) == typeof(float) && Has(_gradient) && !_drawn.IsInPlace ? MoveProbabilitiesIntoGradient() : null;
+            return typeof(TLogit) == typeof(float) && Has(_gradient) && !_drawn.IsInPlace
+                ? MoveProbabilitiesIntoGradient()
+                : null;
         }
 
         float[] spoilt = [.. _probabilityOf];
@@ -178,8 +185,10 @@ internal sealed partial class LogitCall<TLogit, TTarget>
             Fault.WeightingPerToken when _drawn.IsPerToken => _options with { TargetWeighting = TargetWeighting.Probability },
             Fault.StatisticsPerToken when _drawn.IsPerToken => _options with { Statistics = LossStatistics.Entropy },
             Fault.SmoothingOfSoftTargets when _drawn.IsSoft => _options with { LabelSmoothing = 0.1 },
-            Fault.WeightingOfSoftTargets when _drawn.IsSoft => _options with { TargetWeighting = TargetWeighting.ProbabilityVariance },
-            Fault.AccuracyOfSoftTargets when _drawn.IsSoft => _options with { Statistics = _options.Statistics | LossStatistics.Accuracy },
+            Fault.WeightingOfSoftTargets when _drawn.IsSoft =>
+                _options with { TargetWeighting = TargetWeighting.ProbabilityVariance },
+            Fault.AccuracyOfSoftTargets when _drawn.IsSoft =>
+                _options with { Statistics = _options.Statistics | LossStatistics.Accuracy },
             _ => null,
         };
         return options == null ? null : Set(out _options, options, "options");
@@ -223,7 +232,10 @@ internal sealed partial class LogitCall<TLogit, TTarget>
         };
         return options == null ? null : Set(out _options, options, "options");
 
-        bool CountsLast() => _drawn.Tokens > 0 && Enumerable.Range(0, _drawn.Tokens).Any(token => IdOf(token) != Ignored && PositionOf(token) >= spoilt.Length / 2);
+        bool CountsLast()
+            => _drawn.Tokens > 0
+                && Enumerable.Range(0, _drawn.Tokens).Any(
+                    token => IdOf(token) != Ignored && PositionOf(token) >= spoilt.Length / 2);
     }
 
     private string? SpoilOutput(Fault fault)

@@ -9,33 +9,30 @@ internal abstract class LogitCall
     /// <param name="memories">Where its memory lies.</param>
     /// <param name="referee">Who says what it must answer, if it is not the scalar reference.</param>
     public static LogitCall Of(CallDraw drawn, Memories memories, Referee? referee = null)
-    {
-        return drawn.Element switch
-        {
-            "float" => Of<float>(),
-            "double" => Of<double>(),
-            "half" => Of<Half>(),
-            _ => Of<BFloat16>(),
-        };
-
-        LogitCall Of<TLogit>()
-            where TLogit : unmanaged
-            => drawn.Target switch
-            {
-                "int" => new LogitCall<TLogit, int>(drawn, memories, referee ?? Referee.Scalar),
-                "long" => new LogitCall<TLogit, long>(drawn, memories, referee ?? Referee.Scalar),
-                "ushort" => new LogitCall<TLogit, ushort>(drawn, memories, referee ?? Referee.Scalar),
-                _ => new LogitCall<TLogit, sbyte>(drawn, memories, referee ?? Referee.Scalar),
-            };
-    }
+        => ElementNames.Run(drawn.Element, new Maker(drawn, memories, referee ?? Referee.Scalar));
 
     public abstract void Run();
 
     /// <summary>Compares with the reference what a run has left behind.</summary>
     public abstract void Judge();
 
-    /// <summary>Makes the call a bad one: returns the parameter that it must name, or null if the call cannot have this fault.</summary>
+    /// <summary>
+    /// Makes the call a bad one: returns the parameter that it must name, or null if the call cannot have this fault.
+    /// </summary>
     public abstract string? Spoil(Fault fault);
+
+    private sealed record Maker(CallDraw Drawn, Memories Memories, Referee Referee) : IElementCase<LogitCall>
+    {
+        public LogitCall Run<TLogit>()
+            where TLogit : unmanaged
+            => Drawn.Target switch
+            {
+                "int" => new LogitCall<TLogit, int>(Drawn, Memories, Referee),
+                "long" => new LogitCall<TLogit, long>(Drawn, Memories, Referee),
+                "ushort" => new LogitCall<TLogit, ushort>(Drawn, Memories, Referee),
+                _ => new LogitCall<TLogit, sbyte>(Drawn, Memories, Referee),
+            };
+    }
 }
 
 internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
@@ -79,15 +76,21 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         bool isStrided = drawn.IsOverTensors && drawn.Tokens > 0;
         Layout dense = Layout.Dense([.. drawn.IsOverTensors ? drawn.Shape : [drawn.Tokens], drawn.VocabularySize]);
         _logitsLayout = isStrided ? Layout.Draw(random, drawn.Shape, drawn.VocabularySize, drawn.Repeats) : dense;
-        _targetsLayout = isStrided ? Layout.Draw(random, drawn.Shape, 0, repeats: false) : Layout.Dense([.. drawn.Shape, .. drawn.IsSoft ? [drawn.IdsPerToken] : Array.Empty<int>()]);
-        _gradientLayout = drawn.IsInPlace ? _logitsLayout : isStrided ? Layout.Draw(random, drawn.Shape, drawn.VocabularySize, repeats: false) : dense;
+        _targetsLayout = isStrided
+            ? Layout.Draw(random, drawn.Shape, 0, repeats: false)
+            : Layout.Dense([.. drawn.Shape, .. drawn.IsSoft ? [drawn.IdsPerToken] : Array.Empty<int>()]);
+        _gradientLayout = drawn.IsInPlace ? _logitsLayout
+            : isStrided ? Layout.Draw(random, drawn.Shape, drawn.VocabularySize, repeats: false)
+            : dense;
 
         TLogit[] logits = _logitsLayout.Scatter(DrawLogits(random), ElementConvert.FromDouble<TLogit>(double.NaN));
         _exact = [.. _logitsLayout.Gather<TLogit>(logits).Select(ElementConvert.ToDouble)];
         _probabilityOf = drawn.IsSoft ? SoftDraw.Probabilities(random, _ids, drawn.IdsPerToken, Ignored, IsMasked) : [];
         _initial = TestData.EarlierGradient<TLogit>(_exact.Length, drawn.Seed + 4);
         _logits = drawn.IsInPlace ? memories.ToWrite(logits) : memories.ToRead(logits);
-        _gradient = drawn.IsInPlace ? _logits : drawn.WantsGradient ? memories.ToWrite(_gradientLayout.Scatter(_initial, _filler)) : default;
+        _gradient = drawn.IsInPlace ? _logits
+            : drawn.WantsGradient ? memories.ToWrite(_gradientLayout.Scatter(_initial, _filler))
+            : default;
         _targets = memories.ToRead(_targetsLayout.Scatter([.. _ids.Select(ToTarget)], TTarget.CreateSaturating(long.MaxValue)));
         _weights = drawn.HasWeights ? memories.ToRead(_weightOf) : default;
         _probabilities = memories.ToRead(_probabilityOf);
@@ -116,7 +119,9 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         Memory<double> GradientsOf(int bit)
             => (drawn.Outputs & bit) == 0
                 ? default
-                : memories.ToRead(OfTokensThatAreRead([.. Enumerable.Range(0, drawn.Tokens).Select(_ => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5)]));
+                : memories.ToRead(OfTokensThatAreRead([.. Enumerable.Range(0, drawn.Tokens).Select(_ => DrawGradient())]));
+
+        double DrawGradient() => random.Next(6) == 0 ? 0 : (2 * random.NextDouble()) - 0.5;
 
         double[] OfTokensThatAreRead(double[] values) => [.. values.Select((x, token) => IsRead(token) ? x : double.NaN)];
     }
@@ -165,7 +170,8 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
                 CrossEntropy.Forward(logits, targets, _vocabularySize, Outputs(), _options);
                 break;
             case Entry.ForwardOverTensors:
-                CrossEntropy.Forward<TLogit, TTarget>(_logitsLayout.Over(_logits), _targetsLayout.Over(_targets), Outputs(), _options);
+                CrossEntropy.Forward<TLogit, TTarget>(
+                    _logitsLayout.Over(_logits), _targetsLayout.Over(_targets), Outputs(), _options);
                 break;
             case Entry.Backward:
                 CrossEntropy.Backward(logits, targets, _vocabularySize, Known(), OutputGradients(), _gradient.Span, _options);
@@ -212,14 +218,21 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         IReference expected = Expected();
         if (_drawn.IsDenominator)
         {
-            int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).Where(token => IdOf(token) != Ignored).Select(token => PositionOf(token)!.Value)];
+            int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).Where(token => IdOf(token) != Ignored).Select(
+                token => PositionOf(token)!.Value)];
             _sum.Should().Be(_drawn.HasWeights ? counted.Sum(position => (double)_weightOf[position]) : counted.Length);
         }
         else if (!_drawn.IsPerToken)
         {
             Bounds bounds = Bounds.Of<TLogit>();
             double doubtful = Bounds.DoubtfulAccuracy(_exact, _drawn.VocabularySize, IdOf, WeightOf, _options);
-            bounds.CheckLosses(_result, expected, _coefficient, _options, token => bounds.ShareOf(expected, token, _options, TargetSumOf(token)), doubtful);
+            bounds.CheckLosses(
+                _result,
+                expected,
+                _coefficient,
+                _options,
+                token => bounds.ShareOf(expected, token, _options, TargetSumOf(token)),
+                doubtful);
         }
 
         if (_drawn.IsForward)
@@ -238,7 +251,10 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         Bounds bounds = Bounds.Of<TLogit>();
         double factor = _drawn.LogitSoftCap == 0 ? 1 : 3;
         long start = _drawn.VocabularyStart ?? 0;
-        Judge(_loss, expected.Loss, token => factor * bounds.OfSum(Math.Abs(expected.Loss[token]) + Math.Abs(expected.LogSumExp[token]), _options));
+        Judge(
+            _loss,
+            expected.Loss,
+            token => factor * bounds.OfSum(Math.Abs(expected.Loss[token]) + Math.Abs(expected.LogSumExp[token]), _options));
         Judge(_logSumExp, expected.LogSumExp, token => factor * bounds.OfSum(Math.Abs(expected.LogSumExp[token]), _options));
         Judge(_targetLogit, expected.TargetLogit, token => 1e-13 * (1 + Math.Abs(expected.TargetLogit[token])));
         Judge(
@@ -250,8 +266,10 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             // Capped logits may be equal where the logits are not.
             long id = _argMax.Span[token] - start;
             bool isIgnored = expected.ArgMax[token] < 0;
-            (isIgnored ? _argMax.Span[token] == -1 : id == expected.ArgMax[token] || (_drawn.LogitSoftCap > 0 && IsLargest(token, id)))
-                .Should().BeTrue("the largest logit of token {0} is {1}, not {2}", token, expected.ArgMax[token], id);
+            bool isRight = isIgnored
+                ? _argMax.Span[token] == -1
+                : id == expected.ArgMax[token] || (_drawn.LogitSoftCap > 0 && IsLargest(token, id));
+            isRight.Should().BeTrue("the largest logit of token {0} is {1}, not {2}", token, expected.ArgMax[token], id);
         }
 
         void Judge(ReadOnlyMemory<double> actual, double[] values, Func<int, double> tolerance)
@@ -280,18 +298,22 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private void JudgeGradient(IReference expected)
     {
         Bounds bounds = Bounds.Of<TLogit>();
-        double[] gradient = [.. expected.Gradient.Select((_, i) => Exact(i) + (_drawn.Accumulates ? ElementConvert.ToDouble(_initial[i]) : 0))];
+        double[] gradient = [.. expected.Gradient.Select(
+            (_, i) => Exact(i) + (_drawn.Accumulates ? ElementConvert.ToDouble(_initial[i]) : 0))];
         bounds.CheckGradient(
             [.. _gradientLayout.Gather<TLogit>(_gradient).Select(ElementConvert.ToDouble)],
             gradient,
             i =>
             {
                 (int token, int id) = Math.DivRem(i, _drawn.VocabularySize);
-                double size = Math.Abs(gradient[i]) + (_drawn.Accumulates ? 2 * Math.Abs(ElementConvert.ToDouble(_initial[i])) : 0);
+                double size = Math.Abs(gradient[i])
+                    + (_drawn.Accumulates ? 2 * Math.Abs(ElementConvert.ToDouble(_initial[i])) : 0);
                 double scale = !_drawn.IsBackward
                     ? expected.GradientScale * WeightOf(token)
                     : IsRead(token) ? Math.Abs(At(_ofLoss, token)) + Math.Abs(At(_ofLogSumExp, token)) : 0;
-                double ofEntropy = _drawn.IsBackward && IsRead(token) ? bounds.OfEntropyGradient(expected, i, At(_ofEntropy, token), token) : 0;
+                double ofEntropy = _drawn.IsBackward && IsRead(token)
+                    ? bounds.OfEntropyGradient(expected, i, At(_ofEntropy, token), token)
+                    : 0;
                 return ofEntropy + bounds.OfGradient(
                     _exact[i],
                     IsTarget(token, id),
@@ -313,7 +335,8 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             }
 
             return IsRead(token)
-                ? Product(At(_ofLoss, token), expected.Gradient[i]) + Product(At(_ofLogSumExp, token), expected.LogSumExpGradient[i])
+                ? Product(At(_ofLoss, token), expected.Gradient[i])
+                + Product(At(_ofLogSumExp, token), expected.LogSumExpGradient[i])
                     + Product(At(_ofEntropy, token), expected.EntropyGradient[i])
                 : 0;
         }
@@ -397,7 +420,9 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         return [.. logits.Select(x => ElementConvert.FromDouble<TLogit>(x))];
     }
 
-    /// <summary>Where the target of a token stands, and its weight; null at the end of a sequence whose targets are shifted.</summary>
+    /// <summary>
+    /// Where the target of a token stands, and its weight; null at the end of a sequence whose targets are shifted.
+    /// </summary>
     private int? PositionOf(int token)
         => !_drawn.Shifts ? token : (token + 1) % _drawn.Sequence == 0 ? null : token + 1;
 
@@ -415,7 +440,9 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private double WeightOf(int token) => _drawn.HasWeights && PositionOf(token) is { } position ? _weightOf[position] : 1;
 
     private double TargetSumOf(int token)
-        => !_drawn.IsSoft ? 1 : SoftDraw.SumOf(PlacesOf(token), _probabilityOf.AsSpan(token * PlacesPerToken, PlacesPerToken), Ignored);
+        => !_drawn.IsSoft
+            ? 1
+            : SoftDraw.SumOf(PlacesOf(token), _probabilityOf.AsSpan(token * PlacesPerToken, PlacesPerToken), Ignored);
 
     private bool IsMasked(int token, long id) => double.IsNegativeInfinity(_exact[(token * _drawn.VocabularySize) + id]);
 
@@ -423,7 +450,8 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
 
     private void HideWhatIsNotRead()
     {
-        foreach (int token in Enumerable.Range(0, _drawn.Repeats ? 0 : _drawn.Tokens).Where(token => _drawn.IsDenominator || !IsRead(token)))
+        foreach (int token in Enumerable.Range(0, _drawn.Repeats ? 0 : _drawn.Tokens)
+            .Where(token => _drawn.IsDenominator || !IsRead(token)))
         {
             if (!_drawn.IsInPlace)
             {
@@ -436,7 +464,8 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             }
 
             void Hide(Layout layout, Memory<TLogit> memory)
-                => _memories.Hide<TLogit>(memory.Slice(layout.Places().ElementAt(token * _drawn.VocabularySize), _drawn.VocabularySize));
+                => _memories.Hide<TLogit>(
+                    memory.Slice(layout.Places().ElementAt(token * _drawn.VocabularySize), _drawn.VocabularySize));
         }
     }
 

@@ -39,7 +39,8 @@ public class OptionPropertyTests
         {
             var random = new Random(Seed);
             double[] logits = [.. TestData.Logits(Tokens * VocabularySize, Seed, Spread, Offset).Select(x => Finite(x))];
-            return [.. logits.Select((x, i) => i % VocabularySize < MaskedPrefix || (HasMasks && random.Next(8) == 0) ? double.NegativeInfinity : x)];
+            return [.. logits.Select(
+                (x, i) => i % VocabularySize < MaskedPrefix || (HasMasks && random.Next(8) == 0) ? double.NegativeInfinity : x)];
 
             double Finite(double x) => Math.Clamp(x, -largest, largest);
         }
@@ -52,7 +53,8 @@ public class OptionPropertyTests
                 return [.. SoftDraw.Ids(random, Tokens, IdsPerToken, VocabularySize, Ignored).Select(id => (int)id)];
             }
 
-            return [.. TestData.Targets(Tokens, VocabularySize, Seed + 2).Select(target => random.Next(6) == 0 ? Ignored : target)];
+            return [.. TestData.Targets(Tokens, VocabularySize, Seed + 2).Select(
+                target => random.Next(6) == 0 ? Ignored : target)];
         }
 
         public float[] Probabilities(int[] ids, double[] logits) => IdsPerToken == 0
@@ -104,22 +106,15 @@ public class OptionPropertyTests
     public void Every_case_matches_the_reference_and_has_the_same_bits_on_more_threads_and_in_place()
         => Check.One(Drawn.Times(300), Prop.ForAll(Arb.From(Cases(), Shrink), Holds));
 
-    internal static void Holds(Draw drawn)
+    internal static void Holds(Draw drawn) => ElementNames.Run(drawn.Element, new Property(drawn));
+
+    private sealed record Property(Draw Drawn) : IElementCase<bool>
     {
-        switch (drawn.Element)
+        public bool Run<TElement>()
+            where TElement : unmanaged
         {
-            case "float":
-                Holds<float>(drawn);
-                break;
-            case "double":
-                Holds<double>(drawn);
-                break;
-            case "half":
-                Holds<Half>(drawn);
-                break;
-            default:
-                Holds<BFloat16>(drawn);
-                break;
+            Holds<TElement>(Drawn);
+            return true;
         }
     }
 
@@ -140,7 +135,8 @@ public class OptionPropertyTests
         PtxLossResult result = Run(logits, gradient, options);
         TLogit[] other = drawn.IsInPlace ? [.. logits] : [.. initial];
         Run(drawn.IsInPlace ? other : logits, other, options with { MaxDegreeOfParallelism = drawn.Threads }).Should().Be(result);
-        other.AsSpan().SequenceEqual(gradient.AsSpan(), BitsComparer<TLogit>.Instance).Should().BeTrue("results must not differ in a bit");
+        other.AsSpan().SequenceEqual(gradient.AsSpan(), BitsComparer<TLogit>.Instance).Should().BeTrue(
+            "results must not differ in a bit");
 
         ScalarReference expected = ScalarReference.Compute<double, int>(
             0, exact, targets, drawn.VocabularySize, drawn.Coefficient, options, weights, 0, probabilities, drawn.IdsPerToken);
@@ -148,11 +144,14 @@ public class OptionPropertyTests
         bounds.CheckLosses(result, expected, drawn.Coefficient, options, ShareOf, doubtful);
         bounds.CheckGradient(
             [.. gradient.Select(ElementConvert.ToDouble)],
-            drawn.Accumulates ? [.. expected.Gradient.Zip(initial, (added, x) => ElementConvert.ToDouble(x) + added)] : expected.Gradient,
+            drawn.Accumulates
+                ? [.. expected.Gradient.Zip(initial, (added, x) => ElementConvert.ToDouble(x) + added)]
+                : expected.Gradient,
             i =>
             {
                 (int token, int id) = Math.DivRem(i, drawn.VocabularySize);
-                double size = Math.Abs(expected.Gradient[i]) + (drawn.Accumulates ? Math.Abs(ElementConvert.ToDouble(initial[i])) : 0);
+                double size = Math.Abs(expected.Gradient[i])
+                    + (drawn.Accumulates ? Math.Abs(ElementConvert.ToDouble(initial[i])) : 0);
                 return bounds.OfGradient(
                     exact[i],
                     IdsOf(token).Contains(id),
@@ -169,32 +168,36 @@ public class OptionPropertyTests
 
         double WeightOf(int token) => drawn.HasWeights ? weights[token] : 1;
 
-        ReadOnlySpan<int> IdsOf(int token) => targets.AsSpan(token * Math.Max(1, drawn.IdsPerToken), Math.Max(1, drawn.IdsPerToken));
+        ReadOnlySpan<int> IdsOf(int token)
+            => targets.AsSpan(token * Math.Max(1, drawn.IdsPerToken), Math.Max(1, drawn.IdsPerToken));
 
         TargetShare ShareOf(int token) => bounds.ShareOf(expected, token, options, drawn.IdsPerToken == 0 ? 1 : Sum(token));
 
-        double Sum(int token) => probabilities.AsSpan(token * drawn.IdsPerToken, drawn.IdsPerToken).ToArray().Where(q => !float.IsNaN(q)).Sum(q => (double)q);
+        double Sum(int token)
+            => probabilities.AsSpan(token * drawn.IdsPerToken, drawn.IdsPerToken).ToArray().Where(q => !float.IsNaN(q))
+            .Sum(q => (double)q);
     }
 
     internal static Gen<Draw> Cases()
-        => from element in Gen.Elements("float", "float", "double", "half", "bfloat16")
+        => from element in Drawn.Element
            from kernel in Gen.Choose(0, 3)
            from tokens in Gen.Choose(1, 6)
-           from vocabularySize in Gen.Frequency((5, Gen.Choose(1, 40)), (5, Gen.Choose(41, 3000)), (2, Gen.Choose(20_000, 70_000)))
+           from vocabularySize in Gen.Frequency(
+               (5, Gen.Choose(1, 40)), (5, Gen.Choose(41, 3000)), (2, Gen.Choose(20_000, 70_000)))
            from seed in Gen.Choose(0, 1_000_000)
-           from spread in Drawn.Or(Gen.Elements(1.0, 3, 20), Drawn.Magnitude)
-           from offset in Drawn.Or(Gen.Elements(0.0, 0, -100, 1000), Drawn.Signed(Drawn.Magnitude))
-           from prefix in Drawn.Or(Gen.Constant(0), Gen.Elements(1, 1024, 2500, 40_000))
-           from coefficient in Drawn.Or(Gen.Elements(0.1, 1, -2), Gen.Elements(1e-300, 1e5, -1e39, 1e200))
-           from smoothing in OftenOff(Gen.Choose(1, 99).Select(x => x / 100.0))
-           from zLoss in OftenOff(Gen.Elements(1e-4, 0.01, 0.5))
-           from cap in OftenOff(Drawn.Or(Gen.Elements(0.5, 30, 50, 1e5), Drawn.Magnitude))
-           from scale in Drawn.Or(Gen.Constant(1.0), Drawn.Or(Gen.Elements(0.01, 0.1, 0.7, 2, 30), Gen.Elements(1e-4, 1e3)))
-           from divisor in Gen.Elements<(LossReduction, double?)>((LossReduction.Mean, null), (LossReduction.Sum, null), (LossReduction.Mean, 7.5))
+           from spread in Drawn.Spread
+           from offset in Drawn.Offset
+           from prefix in Drawn.MaskedPrefix
+           from coefficient in Drawn.Coefficient
+           from smoothing in Drawn.LabelSmoothing
+           from zLoss in Drawn.ZLossCoefficient
+           from cap in Drawn.LogitSoftCap
+           from scale in Drawn.LogitScale
+           from divisor in Drawn.Divisor
            from weighting in Drawn.Weighting
            from statistics in Drawn.Statistics
            from idsPerToken in Drawn.IdsPerToken
-           from threads in Gen.Elements(1, 2, 1000, -1)
+           from threads in Drawn.Threads
            from flags in Gen.Choose(0, 15)
            select new Draw(element, kernel, tokens, vocabularySize, seed)
            {
@@ -217,8 +220,6 @@ public class OptionPropertyTests
                Accumulates = (flags & 4) != 0,
                IsInPlace = (flags & 12) == 8,
            }.Valid();
-
-    private static Gen<double> OftenOff(Gen<double> on) => Gen.Frequency((1, Gen.Constant(0.0)), (1, on));
 
     /// <summary>Each option off in turn, then fewer tokens and ids.</summary>
     private static IEnumerable<Draw> Shrink(Draw failed)

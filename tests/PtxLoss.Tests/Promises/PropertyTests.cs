@@ -35,7 +35,8 @@ public class PropertyTests
         {
             int[] from = [.. Enumerable.Range(0, batch.VocabularySize)];
             new Random(1).Shuffle(from);
-            float[] logits = [.. Enumerable.Range(0, batch.Targets.Length).SelectMany(t => from.Select(id => batch.Logits[(t * from.Length) + id]))];
+            float[] logits = [.. Enumerable.Range(0, batch.Targets.Length).SelectMany(
+                t => from.Select(id => batch.Logits[(t * from.Length) + id]))];
             int[] targets = [.. batch.Targets.Select(id => id < 0 ? id : Array.IndexOf(from, id))];
             double loss = batch.Loss();
             new Batch(batch.VocabularySize, logits, targets).Loss().Should().BeApproximately(loss, 1e-6 * Math.Max(1, loss));
@@ -78,8 +79,10 @@ public class PropertyTests
         => ForAllBatches(batch =>
         {
             float[] gradient = new float[batch.Logits.Length];
-            PtxLossResult result = PtxLoss.ComputeWithGradient(1, batch.Logits, batch.Targets, batch.VocabularySize, 0.5, gradient);
-            ScalarReference expected = ScalarReference.Compute<float, int>(1, batch.Logits, batch.Targets, batch.VocabularySize, 0.5);
+            PtxLossResult result = PtxLoss.ComputeWithGradient(
+                1, batch.Logits, batch.Targets, batch.VocabularySize, 0.5, gradient);
+            ScalarReference expected = ScalarReference.Compute<float, int>(
+                1, batch.Logits, batch.Targets, batch.VocabularySize, 0.5);
             result.Total.ShouldBeTheLoss(expected.Total);
             gradient.ShouldBeTheGradient(expected.Gradient, expected.GradientScale);
         });

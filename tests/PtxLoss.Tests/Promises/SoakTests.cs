@@ -7,8 +7,9 @@ using Xunit.Abstractions;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// All that is drawn elsewhere, by many threads at once: every entry, with random shapes, options, numbers of threads and faults, each
-/// result compared with the reference, of numbers as models have them. Seconds of it, or as many as <c>PTXLOSS_SOAK_SECONDS</c> says. Runs alone, for its memory.
+/// All that is drawn elsewhere, by many threads at once: every entry, with random shapes, options, numbers of threads and
+/// faults, each result compared with the reference, of numbers as models have them. Seconds of it, or as many as
+/// <c>PTXLOSS_SOAK_SECONDS</c> says. Runs alone, for its memory.
 /// </summary>
 [Collection(nameof(AllocationTests))]
 public class SoakTests(ITestOutputHelper output)
@@ -50,9 +51,12 @@ public class SoakTests(ITestOutputHelper output)
         Footprint after = Footprint.Now();
 
         output.WriteLine($"{_seed - first} cases; before {before}, after {after}");
-        (after.Managed - before.Managed).Should().BeLessThan(4 * Megabyte, "nothing is held on to: before {0}, after {1}", before, after);
-        (after.Resident - before.Resident).Should().BeLessThan(96 * Megabyte, "native memory is given back: before {0}, after {1}", before, after);
-        after.Threads.Should().BeLessThan(before.Threads + Environment.ProcessorCount + 4, "before {0}, after {1}", before, after);
+        (after.Managed - before.Managed).Should().BeLessThan(
+            4 * Megabyte, "nothing is held on to: before {0}, after {1}", before, after);
+        (after.Resident - before.Resident).Should().BeLessThan(
+            96 * Megabyte, "native memory is given back: before {0}, after {1}", before, after);
+        after.Threads.Should().BeLessThan(
+            before.Threads + Environment.ProcessorCount + 4, "before {0}, after {1}", before, after);
     }
 
     private void Soak(TimeSpan duration)
@@ -99,7 +103,9 @@ public class SoakTests(ITestOutputHelper output)
     }
 
     private static double? Number(string variable)
-        => double.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out double number) ? number : null;
+        => double.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out double number)
+            ? number
+            : null;
 
     /// <summary>What the process holds, after all garbage is collected and its memory is given back.</summary>
     private sealed record Footprint(long Managed, long Resident, int Threads)
@@ -114,6 +120,8 @@ public class SoakTests(ITestOutputHelper output)
         }
 
         public override string ToString()
-            => string.Create(CultureInfo.InvariantCulture, $"{Managed / (double)Megabyte:F1} MB managed, {Resident / (double)Megabyte:F1} MB resident, {Threads} threads");
+            => string.Create(
+                CultureInfo.InvariantCulture,
+                $"{Managed / (double)Megabyte:F1} MB managed, {Resident / (double)Megabyte:F1} MB resident, {Threads} threads");
     }
 }

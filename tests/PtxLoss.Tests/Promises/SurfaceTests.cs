@@ -4,8 +4,8 @@ using FsCheck.Fluent;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// Every public entry that takes logits, with any options together, on any types and any strides: against the reference, or, with a
-/// fault, refused by name. FsCheck draws the calls, shrinks those that fail and prints their seed.
+/// Every public entry that takes logits, with any options together, on any types and any strides: against the reference, or,
+/// with a fault, refused by name. FsCheck draws the calls, shrinks those that fail and prints their seed.
 /// </summary>
 public class SurfaceTests
 {
@@ -61,5 +61,6 @@ public class SurfaceTests
 
     private static IEnumerable<CallDraw> Shrink(CallDraw failed) => failed.Simpler();
 
-    private static IEnumerable<BadDraw> Shrink(BadDraw failed) => failed.Call.Simpler().Select(call => failed with { Call = call });
+    private static IEnumerable<BadDraw> Shrink(BadDraw failed)
+        => failed.Call.Simpler().Select(call => failed with { Call = call });
 }

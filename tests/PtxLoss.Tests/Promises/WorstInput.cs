@@ -3,8 +3,8 @@ using System.Globalization;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// A row of logits that may be hard on a sum in float, and the options it meets: most logits on one level or on a ladder of them, one per
-/// block, with noise; the first logit above them, and some peaks above that one, each of which may begin a run.
+/// A row of logits that may be hard on a sum in float, and the options it meets: most logits on one level or on a ladder of
+/// them, one per block, with noise; the first logit above them, and some peaks above that one, each of which may begin a run.
 /// </summary>
 /// <param name="Length">How many logits.</param>
 /// <param name="Offset">The first logit.</param>
@@ -23,7 +23,8 @@ internal sealed record WorstInput(
     double SoftCap, double Smoothing, int Seed)
 {
     /// <summary>The names of what <see cref="ToString"/> lists.</summary>
-    public const string Columns = "length; first logit; most, beside it; slope; spread; peaks; their height; their place; target; cap; ε; seed";
+    public const string Columns =
+        "length; first logit; most, beside it; slope; spread; peaks; their height; their place; target; cap; ε; seed";
 
     public static WorstInput Parse(string text)
     {
@@ -35,7 +36,9 @@ internal sealed record WorstInput(
         => FormattableString.Invariant(
             $"{Length}; {Offset}; {Low}; {Slope}; {Spread}; {Peaks}; {Peak}; {PeakAt}; {Target}; {SoftCap}; {Smoothing}; {Seed}");
 
-    /// <summary>How far a kernel's loss is off, and its probabilities relative to themselves beyond the rounding of their type.</summary>
+    /// <summary>
+    /// How far a kernel's loss is off, and its probabilities relative to themselves beyond the rounding of their type.
+    /// </summary>
     public (double Loss, double Gradient) ErrorsOf<TLogit>(SoftmaxKernel<TLogit> kernel)
         where TLogit : unmanaged
     {

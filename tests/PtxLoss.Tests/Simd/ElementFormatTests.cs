@@ -3,7 +3,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace PtxLosses.Tests;
 
-/// <summary>The conversions in registers against those of the runtime and of <see cref="BFloat16"/>, for every 16-bit pattern.</summary>
+/// <summary>
+/// The conversions in registers against those of the runtime and of <see cref="BFloat16"/>, for every 16-bit pattern.
+/// </summary>
 public unsafe class ElementFormatTests
 {
     [Fact]

@@ -15,7 +15,8 @@ public unsafe class Exp2Tests
         for (int i = 0; i < 1000; i++)
         {
             double x = -0.7 * i;
-            Vector256<double> exponentials = DoubleExp.Exp(System.Runtime.Intrinsics.Vector256.Create(x, double.NegativeInfinity, x, x));
+            Vector256<double> exponentials = DoubleExp.Exp(
+                System.Runtime.Intrinsics.Vector256.Create(x, double.NegativeInfinity, x, x));
 
             (exponentials[2], exponentials[3]).Should().Be((exponentials[0], exponentials[0]));
             exponentials[0].Should().BeApproximately(Math.Exp(x), 1e-15 * Math.Exp(x));

@@ -6,8 +6,8 @@ using System.Runtime.Intrinsics.X86;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// Every path of the dispatch on one machine: the whole suite once more, in processes with instruction sets switched off, which make
-/// sure that the switch did what it says. Only what takes gigabytes or several processes is done once.
+/// Every path of the dispatch on one machine: the whole suite once more, in processes with instruction sets switched off, which
+/// make sure that the switch did what it says. Only what takes gigabytes or several processes is done once.
 /// </summary>
 public class InstructionSetTests
 {
@@ -72,7 +72,9 @@ public class InstructionSetTests
                 : "DoubleSoftmax");
 
         KernelTests.NameOfBest.Should().Be(expected);
-        string.Create(CultureInfo.InvariantCulture, $"{Vector512.IsHardwareAccelerated} {Vector256.IsHardwareAccelerated} {Vector128.IsHardwareAccelerated}")
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Vector512.IsHardwareAccelerated} {Vector256.IsHardwareAccelerated} {Vector128.IsHardwareAccelerated}")
             .Should().Be(expected switch
             {
                 nameof(SimdFloat512) => "True True True",

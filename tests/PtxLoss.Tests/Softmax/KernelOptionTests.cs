@@ -138,7 +138,8 @@ public class KernelOptionTests
         {
             double cap = 20 + (80 * random.NextDouble());
             float high = (float)(cap * 4 * (random.NextDouble() - 0.3)), low = high - (float)(cap * random.NextDouble());
-            KernelTests.Find(kernel).Reduce([high, .. Enumerable.Repeat(low, length - 1)], RowStatistics.Mean, cap, out LogSumExpState sums);
+            KernelTests.Find(kernel).Reduce(
+                [high, .. Enumerable.Repeat(low, length - 1)], RowStatistics.Mean, cap, out LogSumExpState sums);
             sum += (((sums.Mean * length) - Cap(high, cap)) / (length - 1)) - Cap(low, cap);
         }
 
@@ -231,7 +232,10 @@ public class KernelOptionTests
             {
                 TLogit[] row = new TLogit[length];
                 row[i] = number;
-                foreach ((RowStatistics statistics, double cap) in new[] { (RowStatistics.None, 0), (RowStatistics.Mean, 0), (RowStatistics.Entropy, 0), (RowStatistics.None, 30.0) })
+                foreach ((RowStatistics statistics, double cap) in new[]
+                {
+                    (RowStatistics.None, 0), (RowStatistics.Mean, 0), (RowStatistics.Entropy, 0), (RowStatistics.None, 30.0),
+                })
                 {
                     kernel.Reduce(row, statistics, cap, out LogSumExpState sums);
                     sums.LogSumExp.Should().Be(double.NaN, "{0} is at {1}", number, i);
@@ -334,7 +338,14 @@ public class KernelOptionTests
                 Closeness.ShouldBeClose(
                     [.. gradient.Select(ElementConvert.ToDouble)],
                     expected,
-                    i => (unit * Math.Abs(expected[i])) + ((cap == 0 ? 1e-5 : 1e-4) * (uniform + (Math.Abs(Factor(capped[i])) * Math.Exp(capped[i] - sums.LogSumExp)) + (Math.Abs(entropyFactor) * Math.Exp(capped[i] - sums.LogSumExp)))) + (Subnormal<TLogit>() * (1 + Math.Abs(Factor(capped[i])))));
+                    i =>
+                    {
+                        double factor = Math.Abs(Factor(capped[i])), softmax = Math.Exp(capped[i] - sums.LogSumExp);
+                        double ofSoftmax = uniform + ((factor + Math.Abs(entropyFactor)) * softmax);
+                        return (unit * Math.Abs(expected[i]))
+                            + ((cap == 0 ? 1e-5 : 1e-4) * ofSoftmax)
+                            + (Subnormal<TLogit>() * (1 + factor));
+                    });
 
                 double Factor(double z) => double.IsNegativeInfinity(z) ? 0 : 0.5 - (entropyFactor * (z - sums.LogSumExp));
             }

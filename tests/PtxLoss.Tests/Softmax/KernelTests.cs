@@ -9,7 +9,8 @@ public class KernelTests
 
     internal static IEnumerable<string> Names => SoftmaxKernels.Available<float>().Select(Name);
 
-    internal static SoftmaxKernel<float> Find(string name) => SoftmaxKernels.Available<float>().Single(kernel => Name(kernel) == name);
+    internal static SoftmaxKernel<float> Find(string name)
+        => SoftmaxKernels.Available<float>().Single(kernel => Name(kernel) == name);
 
     [Theory]
     [MemberData(nameof(Kernels))]
@@ -47,7 +48,8 @@ public class KernelTests
     [InlineData(-1e9f)]
     public void Masks_in_front_of_a_row_do_not_send_it_to_double(float mask)
     {
-        foreach (SoftmaxKernel<float> kernel in SoftmaxKernels.Available<float>().Where(kernel => kernel.MakeRuns(3000).Length > 0))
+        foreach (SoftmaxKernel<float> kernel in SoftmaxKernels.Available<float>()
+            .Where(kernel => kernel.MakeRuns(3000).Length > 0))
         {
             foreach (int masked in new[] { 1, 1024, 5000 })
             {
@@ -166,7 +168,8 @@ public class KernelTests
 
     private static void Check(SoftmaxKernel<float> kernel, float[] row)
     {
-        ScalarReference expected = ScalarReference.Compute<float, int>(0, row, [0], row.Length, 0.5, new() { IgnoreIndex = null });
+        ScalarReference expected = ScalarReference.Compute<float, int>(
+            0, row, [0], row.Length, 0.5, new() { IgnoreIndex = null });
         kernel.Reduce(row, RowStatistics.Entropy | RowStatistics.ArgMax, 0, out LogSumExpState sums);
 
         double tolerance = LogSumExpTolerance * Math.Max(1, Math.Abs(expected.LogSumExp[0]) / 1e9);

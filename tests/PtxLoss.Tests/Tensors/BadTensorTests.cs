@@ -152,7 +152,12 @@ public class BadTensorTests
     [Fact]
     public void Options_and_coefficients()
     {
-        Rejects("options", "options.MaxDegreeOfParallelism is 0, but must be", [2, 3, 7], [2, 3], options: new() { MaxDegreeOfParallelism = 0 });
+        Rejects(
+            "options",
+            "options.MaxDegreeOfParallelism is 0, but must be",
+            [2, 3, 7],
+            [2, 3],
+            options: new() { MaxDegreeOfParallelism = 0 });
         Rejects("ptxCoefficient", "ptxCoefficient must be finite", [2, 3, 7], [2, 3], coefficient: double.NaN);
     }
 
@@ -167,12 +172,21 @@ public class BadTensorTests
             () => PtxLoss.Denominator(_targets, options),
             () => CrossEntropy.Forward(_memory.AsSpan(0, 12), [0, 1, 2], 4, default, options),
             () => CrossEntropy.Backward(
-                _memory.AsSpan(0, 12), [0, 1, 2], 4, new() { LogSumExp = new double[3] }, new() { Loss = new double[3] }, _gradient.AsSpan(0, 12), options),
+                _memory.AsSpan(0, 12),
+                [0, 1, 2],
+                4,
+                new() { LogSumExp = new double[3] },
+                new() { Loss = new double[3] },
+                _gradient.AsSpan(0, 12),
+                options),
         ];
 
         foreach (Action call in calls)
         {
-            Throws(call, "options", "options.ShiftTargets is true, but must be false for spans, which do not say where a sequence ends; tensors do.");
+            Throws(
+                call,
+                "options",
+                "options.ShiftTargets is true, but must be false for spans, which do not say where a sequence ends; tensors do.");
         }
     }
 

@@ -57,7 +57,8 @@ public class CrossEntropyTensorTests
         gradient.Values.ShouldBeIdentical(expectedGradient);
         gradient.GapsAreUntouched().Should().BeTrue();
 
-        CrossEntropy.Backward(logits.Span, targets.ReadOnlySpan, actual.All, by, logits.Span, options with { ShiftTargets = shifts });
+        CrossEntropy.Backward(
+            logits.Span, targets.ReadOnlySpan, actual.All, by, logits.Span, options with { ShiftTargets = shifts });
         logits.Values.ShouldBeIdentical(expectedGradient);
         logits.GapsAreUntouched().Should().BeTrue("in place, as well");
     }
@@ -71,7 +72,10 @@ public class CrossEntropyTensorTests
         var logits = new ReadOnlyTensorSpan<float>(memory, [2, 2, 2]);
 
         CrossEntropy.Forward(
-            logits, new ReadOnlyTensorSpan<int>([99, 1, 99, 0], [2, 2]), new() { Loss = loss, ArgMax = argMax }, new() { ShiftTargets = true });
+            logits,
+            new ReadOnlyTensorSpan<int>([99, 1, 99, 0], [2, 2]),
+            new() { Loss = loss, ArgMax = argMax },
+            new() { ShiftTargets = true });
 
         argMax.Should().Equal(1, -1, 0, -1);
         Closeness.ShouldBeClose(loss, [Math.Log(1 + Math.Exp(-1)), 0, Math.Log(1 + Math.Exp(-2)), 0], _ => 1e-7);
@@ -120,11 +124,16 @@ public class CrossEntropyTensorTests
         gradient.Should().OnlyContain(x => x == 42);
 
         static void Backward(
-            ReadOnlyTensorSpan<float> logits, ReadOnlyTensorSpan<int> targets, double[] logSumExp, double[] ofLoss, TensorSpan<float> gradient)
+            ReadOnlyTensorSpan<float> logits,
+            ReadOnlyTensorSpan<int> targets,
+            double[] logSumExp,
+            double[] ofLoss,
+            TensorSpan<float> gradient)
             => CrossEntropy.Backward(logits, targets, new() { LogSumExp = logSumExp }, new() { Loss = ofLoss }, gradient);
     }
 
-    private static double[] Gradients(int seed) => [.. TestData.Logits(Tokens, seed).Select((g, token) => token == 5 ? 0 : (double)g)];
+    private static double[] Gradients(int seed)
+        => [.. TestData.Logits(Tokens, seed).Select((g, token) => token == 5 ? 0 : (double)g)];
 
     private sealed class Outputs
     {

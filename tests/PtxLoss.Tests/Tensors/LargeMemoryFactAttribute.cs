@@ -32,7 +32,11 @@ public sealed class LargeMemoryFactAttribute : FactAttribute
                 : null;
             return available == null
                 ? limit
-                : Math.Min(limit, 1024 * double.Parse(available[line.Length..].Replace("kB", "", StringComparison.Ordinal), System.Globalization.CultureInfo.InvariantCulture));
+                : Math.Min(
+                    limit,
+                    1024 * double.Parse(
+                        available[line.Length..].Replace("kB", "", StringComparison.Ordinal),
+                        System.Globalization.CultureInfo.InvariantCulture));
         }
     }
 }

@@ -28,13 +28,18 @@ public unsafe class LargeTensorTests
         using var memory = new ReservedMemory<float>(length * VocabularySize);
         for (int i = 0; i < counted.Length; i++)
         {
-            values.AsSpan(i * VocabularySize, VocabularySize).CopyTo(memory.Slice((nint)counted[i] * VocabularySize, VocabularySize));
+            values.AsSpan(i * VocabularySize, VocabularySize).CopyTo(
+                memory.Slice((nint)counted[i] * VocabularySize, VocabularySize));
             targets[counted[i]] = ids[i];
         }
 
         var logits = new ReadOnlyTensorSpan<float>(memory.Start, memory.Length, shape);
         PtxLossResult result = PtxLoss.Compute(
-            0, logits, Tensor.Create(targets, shape.AsSpan(0, 2)).AsReadOnlyTensorSpan(), 1, new() { MaxDegreeOfParallelism = threads });
+            0,
+            logits,
+            Tensor.Create(targets, shape.AsSpan(0, 2)).AsReadOnlyTensorSpan(),
+            1,
+            new() { MaxDegreeOfParallelism = threads });
 
         logits.FlattenedLength.Should().BeGreaterThan(int.MaxValue);
         result.TokenCount.Should().Be(counted.Length);
@@ -54,7 +59,8 @@ public unsafe class LargeTensorTests
             Parallel.For(0, tokens, token => row.CopyTo(new Span<Half>(memory + ((nint)token * VocabularySize), VocabularySize)));
             var logits = new ReadOnlyTensorSpan<Half>(memory, length * VocabularySize, [tokens / 1000, 1000, VocabularySize]);
 
-            PtxLossResult result = PtxLoss.Compute(0, logits, Tensor.Create(targets, [tokens / 1000, 1000]).AsReadOnlyTensorSpan(), 1);
+            PtxLossResult result = PtxLoss.Compute(
+                0, logits, Tensor.Create(targets, [tokens / 1000, 1000]).AsReadOnlyTensorSpan(), 1);
 
             double max = (double)row.Max(), logSumExp = max + Math.Log(row.Sum(x => Math.Exp((double)x - max)));
             logits.FlattenedLength.Should().BeGreaterThan(int.MaxValue);

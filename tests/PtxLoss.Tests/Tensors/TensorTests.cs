@@ -8,7 +8,9 @@ public class TensorTests
     private const double RlLoss = 0.75, Coefficient = 0.1;
     private const float Untouched = 42;
 
-    /// <summary>Shapes of the targets with the strides of logits (all but the last, in rows), of targets and of gradients.</summary>
+    /// <summary>
+    /// Shapes of the targets with the strides of logits (all but the last, in rows), of targets and of gradients.
+    /// </summary>
     public static TheoryData<string, int[], int[], int[], int[]> Layouts => new()
     {
         { "rank 2", [5], [1], [1], [1] },
@@ -128,7 +130,8 @@ public class TensorTests
     {
         int[] shape = [2, 3, 4], strides = [1, 8, 2], gradientStrides = [20, 1, 4];
         Strided<float> logits = Rows(TestData.Logits(24 * vocabularySize, seed: 5), shape, strides, vocabularySize, 2, float.NaN);
-        Strided<int> targets = new(TestData.Targets(24, vocabularySize, seed: 6), ToNative(shape), [1, 2, 6], filler: int.MinValue);
+        Strided<int> targets = new(
+            TestData.Targets(24, vocabularySize, seed: 6), ToNative(shape), [1, 2, 6], filler: int.MinValue);
         float[] expected = new float[24 * vocabularySize];
         PtxLossResult result = PtxLoss.ComputeWithGradient(
             RlLoss, logits.Values, targets.Values, vocabularySize, Coefficient, expected);
@@ -157,7 +160,8 @@ public class TensorTests
             (Tensor<float> logits, Tensor<float> gradient) = gradientFirst ? (right, left) : (left, right);
             Tensor.Create(values, [2, 3, vocabularySize]).CopyTo(logits);
 
-            PtxLoss.ComputeWithGradient(RlLoss, logits, Tensor.Create(targets, [2, 3]), Coefficient, gradient).Should().Be(result);
+            PtxLoss.ComputeWithGradient(
+                RlLoss, logits, Tensor.Create(targets, [2, 3]), Coefficient, gradient).Should().Be(result);
 
             Flatten<float>(gradient).ShouldBeIdentical(expected);
             Flatten<float>(logits).ShouldBeIdentical(values);
@@ -221,7 +225,8 @@ public class TensorTests
             Coefficient,
             new TensorSpan<double>(gradient, [2, 3, 31]));
 
-        ScalarReference expected = ScalarReference.Compute<double, ushort>(RlLoss, Flatten<double>(slice), targets, 31, Coefficient);
+        ScalarReference expected = ScalarReference.Compute<double, ushort>(
+            RlLoss, Flatten<double>(slice), targets, 31, Coefficient);
         result.Total.Should().BeApproximately(expected.Total, 1e-12);
         gradient.ShouldBeTheGradient(expected.Gradient);
     }
@@ -263,7 +268,8 @@ public class TensorTests
     {
         Action act = () => PtxLoss.Compute(0, Tensor.Create(new decimal[4], [2, 2]), Tensor.Create([0, 1], [2]), 1);
         new ReadOnlyTensorSpan<BFloat16>(new BFloat16[6], [2, 3]).FlattenedLength.Should().Be(6);
-        act.Should().Throw<ArgumentException>().WithParameterName("logits").WithMessage("logits of type System.Decimal are not supported*");
+        act.Should().Throw<ArgumentException>().WithParameterName("logits").WithMessage(
+            "logits of type System.Decimal are not supported*");
     }
 
     /// <summary>Rows with strides that are counted in rows, each with some padding behind it.</summary>
