@@ -125,7 +125,9 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
     public static SimdFloat128 Split(SimdFloat128 t, out SimdFloat128 fraction)
     {
         Vector128<float> clamped = Vector128.MaxNative(Vector128.Create(-127f), t.Lanes);
-        Vector128<float> whole = Vector128.Floor(clamped);
+
+        // Asked by name: code that is compiled before it runs, for machines without this instruction too, would call a function else.
+        Vector128<float> whole = Sse41.IsSupported ? Sse41.RoundToNegativeInfinity(clamped) : Vector128.Floor(clamped);
         fraction = new() { Lanes = clamped - whole };
         return new() { Lanes = whole };
     }
