@@ -149,6 +149,18 @@ public partial class ReadmeTests
     }
 
     [Fact]
+    public void The_table_of_native_code_is_the_one_that_the_benchmarks_wrote()
+    {
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "native-aot.md"));
+        string native = Link().Matches(page).Select(link => link.Groups["path"].Value)
+            .Single(path => path.EndsWith("/native.md", StringComparison.Ordinal));
+        string[] rows = [.. File.ReadLines(Path.Combine(Repository.Root, "docs", native)).Where(line => line.StartsWith('|'))];
+
+        rows.Should().HaveCountGreaterThan(4);
+        page.Should().ContainAll(rows);
+    }
+
+    [Fact]
     public void Files_that_the_text_links_to_exist()
     {
         foreach (string document in Directory.GetFiles(Repository.Root, "*.md").Concat(Documents))

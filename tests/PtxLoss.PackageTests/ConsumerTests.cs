@@ -51,6 +51,15 @@ public class ConsumerTests(Packed packed)
     public async Task Trimmed_and_self_contained_it_gets_them_too_without_a_warning_for_trimming_or_native_code()
         => (await packed.Trimmed).Output.ReplaceLineEndings("\n").Should().Be(Numbers);
 
+    [NativeFact]
+    public async Task As_native_code_it_gets_them_too()
+    {
+        Consumer native = (await packed.Native)!;
+
+        native.Output.ReplaceLineEndings("\n").Should().Be(Numbers);
+        Directory.GetFiles(native.OutputFolder, "*.dll").Should().BeEmpty("all of it is in the program");
+    }
+
     [TorchFact]
     public async Task On_TorchSharp_a_step_moves_the_weight_as_torch_itself_does()
         => (await packed.OnTorch)!.Output.ReplaceLineEndings("\n").Should().Be(TorchNumbers);

@@ -26,6 +26,9 @@ public sealed class Packed : IAsyncLifetime
     /// <summary>The same, published trimmed and self-contained.</summary>
     internal Task<Consumer> Trimmed { get; private set; } = null!;
 
+    /// <summary>The same, published as native code, where that can be.</summary>
+    internal Task<Consumer?> Native { get; private set; } = null!;
+
     /// <summary>The program in TorchConsumer/, where libtorch can be loaded.</summary>
     internal Task<Consumer?> OnTorch { get; private set; } = null!;
 
@@ -37,6 +40,9 @@ public sealed class Packed : IAsyncLifetime
         FeedWithoutOrigin = PackWithoutOrigin(elsewhere);
         Built = Use("Consumer", Ids[0], "built", consumer => consumer.Build());
         Trimmed = Use("Consumer", Ids[0], "trimmed", consumer => consumer.Publish("-p:PublishTrimmed=true"));
+        Native = Unless(
+            NativeToolchain.ReasonToSkip,
+            () => Use("Consumer", Ids[0], "native", consumer => consumer.Publish("-p:PublishAot=true")));
         OnTorch = Unless(
             Libtorch.ReasonToSkip, () => Use("TorchConsumer", Ids[1], "on-torch", consumer => consumer.Build()));
         return Task.CompletedTask;
@@ -44,7 +50,7 @@ public sealed class Packed : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        await Task.WhenAll(Feed, FeedFromElsewhere, FeedWithoutOrigin, Built, Trimmed, OnTorch)
+        await Task.WhenAll(Feed, FeedFromElsewhere, FeedWithoutOrigin, Built, Trimmed, Native, OnTorch)
             .ContinueWith(_ => { }, TaskScheduler.Default);
         _work.Delete(recursive: true);
     }
