@@ -21,7 +21,9 @@ var root = new RootCommand("Times PtxLoss as native code for several instruction
     threadsOption, rounds, tokensOption, vocabularyOption, output,
 };
 root.SetAction(it => Compare(
-    [it.GetValue(tokensOption), it.GetValue(vocabularyOption), it.GetValue(threadsOption)], it.GetValue(rounds), it.GetValue(output)));
+    [it.GetValue(tokensOption), it.GetValue(vocabularyOption), it.GetValue(threadsOption)],
+    it.GetValue(rounds),
+    it.GetValue(output)));
 return root.Parse(args).Invoke();
 
 static void Compare(int[] sizes, int rounds, string? output)
@@ -31,7 +33,8 @@ static void Compare(int[] sizes, int rounds, string? output)
     List<TurnProcess> programs = [];
     try
     {
-        programs.Add(new("compiled when it runs (JIT)", "dotnet", [Path.Combine(AppContext.BaseDirectory, "PtxLoss.Native.dll"), .. arguments]));
+        string compiled = Path.Combine(AppContext.BaseDirectory, "PtxLoss.Native.dll");
+        programs.Add(new("compiled when it runs (JIT)", "dotnet", [compiled, .. arguments]));
         foreach (string? instructions in new[] { null, "x86-64-v2", "x86-64-v3", "native" })
         {
             string name = instructions is null ? "native code" : $"native code, `IlcInstructionSet` {instructions}";
@@ -67,11 +70,12 @@ static void Compare(int[] sizes, int rounds, string? output)
 
 static string Publish(string? instructions, string folder)
 {
-    string project = typeof(Turns).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(it => it.Key == "Project").Value!;
+    string project = typeof(Turns).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        .Single(it => it.Key == "Project").Value!;
     List<string> arguments =
     [
-        "publish", project, "-c", "Release", "-r", RuntimeInformation.RuntimeIdentifier, "-p:PublishAot=true", "-nodeReuse:false", "-v:quiet",
-        "--artifacts-path", folder, "-o", folder,
+        "publish", project, "-c", "Release", "-r", RuntimeInformation.RuntimeIdentifier, "-p:PublishAot=true",
+        "-nodeReuse:false", "-v:quiet", "--artifacts-path", folder, "-o", folder,
     ];
     if (instructions is not null)
     {
@@ -80,7 +84,9 @@ static string Publish(string? instructions, string folder)
 
     using Process process = Process.Start("dotnet", arguments);
     process.WaitForExit();
-    return process.ExitCode == 0 ? Path.Combine(folder, "PtxLoss.Native") : throw new InvalidOperationException("dotnet publish failed.");
+    return process.ExitCode == 0
+        ? Path.Combine(folder, "PtxLoss.Native")
+        : throw new InvalidOperationException("dotnet publish failed.");
 }
 
 static string Table(List<TurnProcess> programs, int[] sizes, int rounds)
@@ -89,8 +95,8 @@ static string Table(List<TurnProcess> programs, int[] sizes, int rounds)
         # PtxLoss as native code
 
         {Processor()}, {Environment.ProcessorCount} cores, {RuntimeInformation.OSDescription},
-        {RuntimeInformation.FrameworkDescription}, {DateTime.UtcNow:yyyy-MM-dd}. Logits are float32, {sizes[0]} × {sizes[1]}, on {sizes[2]} threads.
-        Medians of {rounds} rounds; in each round all programs run in turn. In brackets: relative to the first.
+        {RuntimeInformation.FrameworkDescription}, {DateTime.UtcNow:yyyy-MM-dd}.
+        Logits are float32, {sizes[0]} × {sizes[1]}, on {sizes[2]} threads. Medians of {rounds} rounds; in each round all programs run in turn. In brackets: relative to the first.
 
         | program | vectors | `Compute` | `ComputeWithGradient`, in place | loss |
         | --- | --: | --: | --: | --- |

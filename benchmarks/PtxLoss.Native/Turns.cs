@@ -5,7 +5,9 @@ using System.Runtime.Intrinsics;
 namespace PtxLosses.Benchmarks.Native;
 
 /// <summary>The end that is timed: this program, compiled one way or the other, which runs when it is told to.</summary>
-/// <remarks>It first writes the bits of its vectors and its loss. For each line that it reads, it then answers with milliseconds.</remarks>
+/// <remarks>
+/// It first writes the bits of its vectors and its loss. For each line that it reads, it then answers with milliseconds.
+/// </remarks>
 internal static class Turns
 {
     public const string Verb = "turns";
@@ -46,7 +48,9 @@ internal static class Turns
 
     /// <summary>What the compiler took for granted, or the JIT found.</summary>
     private static int VectorBits
-        => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 0;
+        => Vector512.IsHardwareAccelerated ? 512
+            : Vector256.IsHardwareAccelerated ? 256
+            : Vector128.IsHardwareAccelerated ? 128 : 0;
 
     private static float[] Aligned(int length) => GC.AllocateArray<float>(length, pinned: true);
 }
@@ -99,5 +103,6 @@ internal sealed class TurnProcess : IDisposable
     }
 
     private string ReadLine()
-        => _process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"{Name} ended: this processor lacks what it needs.");
+        => _process.StandardOutput.ReadLine()
+            ?? throw new InvalidOperationException($"{Name} ended: this processor lacks what it needs.");
 }

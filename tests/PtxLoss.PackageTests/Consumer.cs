@@ -62,8 +62,8 @@ internal sealed class Consumer
         => DotNet.Run(_folder, ["restore", "-p:NuGetAudit=false", _version, .. options]); // the audit would ask the network
 
     /// <summary>
-    /// Libtorch, runtimes and compilers, which are up to half a GB each, are used where they were restored with these tests; but no
-    /// PtxLoss, which comes from the feed alone.
+    /// Libtorch, runtimes and compilers, which are up to half a GB each, are used where they were restored with these tests;
+    /// but no PtxLoss, which comes from the feed alone.
     /// </summary>
     private void LinkRestoredPackages()
     {

@@ -8,13 +8,14 @@ internal static class NativeToolchain
     /// </summary>
     public static string? ReasonToSkip
         => Environment.GetEnvironmentVariable("PTXLOSS_REQUIRE_AOT") == "1" || IsThere ? null
-            : "needs a native toolchain: clang or gcc (Debian and Ubuntu: apt-get install clang zlib1g-dev), or Visual Studio's C++ tools";
+            : "needs clang or gcc (Debian and Ubuntu: apt-get install clang zlib1g-dev), or Visual Studio's C++ tools";
 
     private static bool IsThere
         => OperatingSystem.IsWindows()
             ? File.Exists(
                 Path.Combine(
-                    Environment.GetFolderPath(Environment.SpecialFolder.ProgramFilesX86), "Microsoft Visual Studio", "Installer", "vswhere.exe"))
+                    Environment.GetFolderPath(Environment.SpecialFolder.ProgramFilesX86),
+                    "Microsoft Visual Studio", "Installer", "vswhere.exe"))
             : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
                 .Any(folder => File.Exists(Path.Combine(folder, "clang")) || File.Exists(Path.Combine(folder, "gcc")));
 }

@@ -38,7 +38,8 @@ public partial class PackageDocumentationTests(Packed packed)
         string[] types = [.. api.Where(line => TypeLine().IsMatch(line)).Select(line => line.Split('<')[0])];
         string[] functions =
         [
-            .. api.Select(line => FunctionLine().Match(line)).Where(match => match.Success).Select(match => match.Groups["name"].Value),
+            .. api.Select(line => FunctionLine().Match(line)).Where(match => match.Success)
+                .Select(match => match.Groups["name"].Value),
         ];
 
         types.Should().HaveCountGreaterThan(3);
