@@ -4,12 +4,13 @@ using System.Text.RegularExpressions;
 using FluentAssertions.Execution;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
+using PtxLosses.Torch.Tests;
 
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// Every C# example of README.md and of docs/ is compiled as the program it stands for and run; where a text block follows it, that block is
-/// what the example prints. Runs alone: it redirects the console.
+/// Every C# example of the READMEs and of docs/ is compiled as the program it stands for and run; where a text block follows it, that
+/// block is what the example prints. Runs alone: it redirects the console.
 /// </summary>
 [Collection(nameof(ReadmeTests))]
 [CollectionDefinition(nameof(ReadmeTests), DisableParallelization = true)]
@@ -24,11 +25,25 @@ public partial class ReadmeTests
         global using System.Threading.Tasks;
         """;
 
+    /// <summary>As in any project: libraries built against older versions of the framework are no mistake.</summary>
+    private static readonly Dictionary<string, ReportDiagnostic> _notWarnedOf = new(StringComparer.Ordinal)
+    {
+        ["CS1701"] = ReportDiagnostic.Suppress,
+        ["CS1702"] = ReportDiagnostic.Suppress,
+    };
+
     private static IEnumerable<string> Documents
-        => [Path.Combine(Repository.Root, "README.md"), .. Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md").Order(StringComparer.Ordinal)];
+        =>
+        [
+            Path.Combine(Repository.Root, "README.md"),
+            .. Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md").Order(StringComparer.Ordinal),
+            .. Directory.GetFiles(Path.Combine(Repository.Root, "src"), "README.md", SearchOption.AllDirectories)
+                .Where(document => !document.Split('/', '\\').Contains("obj")),
+        ];
 
     /// <summary>The number of each example with what it prints, so that a failure names the example.</summary>
-    public static TheoryData<string, int, string, string> Examples()
+    /// <param name="isOnTorch">Those that need libtorch, or the others.</param>
+    public static TheoryData<string, int, string, string> Examples(bool isOnTorch)
     {
         var examples = new TheoryData<string, int, string, string>();
         foreach (string document in Documents)
@@ -36,7 +51,12 @@ public partial class ReadmeTests
             int number = 0;
             foreach (Match match in Example().Matches(File.ReadAllText(document)))
             {
-                examples.Add(Path.GetFileName(document), ++number, match.Groups["code"].Value, match.Groups["output"].Value);
+                number++;
+                string code = match.Groups["code"].Value;
+                if (code.Contains("TorchSharp", StringComparison.Ordinal) == isOnTorch)
+                {
+                    examples.Add(Path.GetRelativePath(Repository.Root, document), number, code, match.Groups["output"].Value);
+                }
             }
         }
 
@@ -44,7 +64,7 @@ public partial class ReadmeTests
     }
 
     [Theory]
-    [MemberData(nameof(Examples))]
+    [MemberData(nameof(Examples), false)]
     public void Examples_compile_and_print_what_they_say(string document, int number, string code, string output)
     {
         using var scope = new AssertionScope($"example {number} of {document}");
@@ -52,8 +72,17 @@ public partial class ReadmeTests
         Run(code).Trim().Should().Be(output.Trim());
     }
 
+    [TorchTheory]
+    [MemberData(nameof(Examples), true)]
+    public void So_do_those_on_TorchSharp(string document, int number, string code, string output)
+        => Examples_compile_and_print_what_they_say(document, number, code, output);
+
     [Fact]
-    public void There_are_examples() => Examples().Should().HaveCountGreaterThan(9);
+    public void There_are_examples()
+    {
+        Examples(isOnTorch: false).Should().HaveCountGreaterThan(20);
+        Examples(isOnTorch: true).Should().HaveCountGreaterThan(4);
+    }
 
     [Fact]
     public void The_table_is_the_one_that_the_sample_wrote()
@@ -120,9 +149,21 @@ public partial class ReadmeTests
     }
 
     [Fact]
+    public void The_table_of_native_code_is_the_one_that_the_benchmarks_wrote()
+    {
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "native-aot.md"));
+        string native = Link().Matches(page).Select(link => link.Groups["path"].Value)
+            .Single(path => path.EndsWith("/native.md", StringComparison.Ordinal));
+        string[] rows = [.. File.ReadLines(Path.Combine(Repository.Root, "docs", native)).Where(line => line.StartsWith('|'))];
+
+        rows.Should().HaveCountGreaterThan(4);
+        page.Should().ContainAll(rows);
+    }
+
+    [Fact]
     public void Files_that_the_text_links_to_exist()
     {
-        foreach (string document in Directory.GetFiles(Repository.Root, "*.md").Concat(Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md")))
+        foreach (string document in Directory.GetFiles(Repository.Root, "*.md").Concat(Documents))
         {
             foreach (Match link in Link().Matches(File.ReadAllText(document)))
             {
@@ -140,7 +181,11 @@ public partial class ReadmeTests
             [CSharpSyntaxTree.ParseText(ImplicitUsings, options), CSharpSyntaxTree.ParseText(code, options)],
             ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!)
                 .Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path)),
-            new CSharpCompilationOptions(OutputKind.ConsoleApplication, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable));
+            new CSharpCompilationOptions(
+                OutputKind.ConsoleApplication,
+                allowUnsafe: true,
+                nullableContextOptions: NullableContextOptions.Enable,
+                specificDiagnosticOptions: _notWarnedOf));
         using var image = new MemoryStream();
         compilation.Emit(image).Diagnostics.Where(diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning).Should().BeEmpty();
 
