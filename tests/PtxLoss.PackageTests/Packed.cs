@@ -18,17 +18,17 @@ public sealed class Packed : IAsyncLifetime
 
     internal Task<Consumer> Consumer { get; private set; } = null!;
 
-    public Task InitializeAsync()
+    public ValueTask InitializeAsync()
     {
         Feed = Pack(new SourceCopy(Folder("clone")), "feed");
         var elsewhere = new SourceCopy(Folder("a/clone/somewhere/else"));
         FeedFromElsewhere = Pack(elsewhere, "feed-from-elsewhere");
         FeedWithoutOrigin = PackWithoutOrigin(elsewhere);
         Consumer = Use();
-        return Task.CompletedTask;
+        return ValueTask.CompletedTask;
     }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(Feed, FeedFromElsewhere, FeedWithoutOrigin, Consumer).ContinueWith(_ => { }, TaskScheduler.Default);
         _work.Delete(recursive: true);
