@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace PtxLosses.PackageTests;
 
 /// <summary>Whether programs can be published as native code here: .NET's compiler needs the linker of a C compiler.</summary>
@@ -24,5 +26,6 @@ internal static class NativeToolchain
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class NativeFactAttribute : FactAttribute
 {
-    public NativeFactAttribute() => Skip = NativeToolchain.ReasonToSkip;
+    public NativeFactAttribute([CallerFilePath] string? file = null, [CallerLineNumber] int line = -1)
+        : base(file, line) => Skip = NativeToolchain.ReasonToSkip;
 }

@@ -32,7 +32,7 @@ public sealed class Packed : IAsyncLifetime
     /// <summary>The program in TorchConsumer/, where libtorch can be loaded.</summary>
     internal Task<Consumer?> OnTorch { get; private set; } = null!;
 
-    public Task InitializeAsync()
+    public ValueTask InitializeAsync()
     {
         Feed = Pack(new SourceCopy(Folder("clone")), "feed");
         var elsewhere = new SourceCopy(Folder("a/clone/somewhere/else"));
@@ -45,10 +45,10 @@ public sealed class Packed : IAsyncLifetime
             () => Use("Consumer", Ids[0], "native", consumer => consumer.Publish("-p:PublishAot=true")));
         OnTorch = Unless(
             Libtorch.ReasonToSkip, () => Use("TorchConsumer", Ids[1], "on-torch", consumer => consumer.Build()));
-        return Task.CompletedTask;
+        return ValueTask.CompletedTask;
     }
 
-    public async Task DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(Feed, FeedFromElsewhere, FeedWithoutOrigin, Built, Trimmed, Native, OnTorch)
             .ContinueWith(_ => { }, TaskScheduler.Default);

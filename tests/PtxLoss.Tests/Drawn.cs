@@ -1,3 +1,4 @@
+using System.Globalization;
 using FsCheck;
 using FsCheck.Fluent;
 
@@ -6,16 +7,25 @@ namespace PtxLosses.Tests;
 /// <summary>How often FsCheck draws; what fails is shrunk and printed with its seed.</summary>
 internal static class Drawn
 {
+    /// <summary>By what the numbers of cases are divided in a process that has less time for them: an integer.</summary>
+    internal const string Divisor = "PTXLOSS_CASES_DIVISOR";
+
     /// <summary>
-    /// So many cases; a quarter of them in each process with an instruction set switched off. In CI they are the same at each run, so
-    /// that a change fails for what it changes; elsewhere they are others.
+    /// So many cases, or fewer by <see cref="Divisor"/>. In CI they are the same at each run, so that a change fails for what it
+    /// changes; elsewhere they are others.
     /// </summary>
     public static Config Times(int cases)
     {
-        Config config = Config.QuickThrowOnFailure.WithMaxTest(InstructionSetTests.IsChild ? cases / 4 : cases);
+        Config config = Config.QuickThrowOnFailure.WithMaxTest(Fewer(cases));
         bool isRepeated = string.Equals(Environment.GetEnvironmentVariable("CI"), "true", StringComparison.Ordinal);
         return isRepeated ? config.WithReplay(20261125, 7) : config;
     }
+
+    /// <summary>So many cases, or fewer by <see cref="Divisor"/>.</summary>
+    public static int Fewer(int cases)
+        => int.TryParse(Environment.GetEnvironmentVariable(Divisor), CultureInfo.InvariantCulture, out int divisor)
+            ? Math.Max(1, cases / divisor)
+            : cases;
 
     public static Gen<TargetWeighting> Weighting
         => Gen.Frequency((2, Gen.Constant(TargetWeighting.Uniform)), (2, Gen.Elements(TargetWeighting.Probability, TargetWeighting.ProbabilityVariance)));
