@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>Where a run says how far it is.</summary>
 internal interface IProgressDisplay

@@ -1,9 +1,9 @@
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>Documents as token ids, and the batches cut from them.</summary>
 internal sealed class TokenizedText
 {
-    /// <summary>The target that PtxLoss and CrossEntropy leave out by default.</summary>
+    /// <summary>The target that the losses leave out by default.</summary>
     public const int Ignored = -100;
 
     private readonly int[] _stream;
@@ -11,7 +11,7 @@ internal sealed class TokenizedText
     private readonly int _endOfDocument;
     private readonly int _context;
 
-    public TokenizedText(IEnumerable<string> documents, Tokenizer tokenizer, int context)
+    public TokenizedText(IEnumerable<string> documents, ITokenizer tokenizer, int context)
     {
         (_endOfDocument, _context) = (tokenizer.EndOfDocument, context);
         Documents = [.. documents.Select(tokenizer.Encode)];

@@ -1,4 +1,4 @@
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>
 /// forgetting.svg: held-out perplexity and reward over the RL steps, a colour per γ, dashed for soft targets. With several seeds

@@ -1,4 +1,4 @@
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 internal static class Advantages
 {

@@ -1,8 +1,9 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using Spectre.Console;
 
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>Runs the experiment and shows what it found. Exit codes: 0 done, 1 cannot run, 130 stopped by Ctrl+C.</summary>
 internal static class RunCommand
@@ -12,7 +13,9 @@ internal static class RunCommand
 
     private const int WidthOfLogs = 140;
 
-    public static int Execute(ExperimentSettings settings, string? directory)
+    /// <param name="run">The experiment.</param>
+    /// <param name="directory">Where files are written; null for none.</param>
+    public static int Execute(Func<IProgressDisplay, CancellationToken, ExperimentResult> run, string? directory)
     {
         try
         {
@@ -22,15 +25,16 @@ internal static class RunCommand
             }
 
             IAnsiConsole console = CreateConsole();
-            ExperimentResult result = Run(settings, console);
-            Show(result, directory, console);
+            long start = Stopwatch.GetTimestamp();
+            ExperimentResult result = Run(run, console);
+            Show(result, Stopwatch.GetElapsedTime(start), directory, console);
             return result.Stopped ? 130 : 0;
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
             return Fail($"Cannot write to {directory ?? "the console"}: {problem.Message}");
         }
-        catch (CorpusException problem)
+        catch (SampleException problem)
         {
             return Fail(problem.Message);
         }
@@ -59,7 +63,7 @@ internal static class RunCommand
         return console;
     }
 
-    private static ExperimentResult Run(ExperimentSettings settings, IAnsiConsole console)
+    private static ExperimentResult Run(Func<IProgressDisplay, CancellationToken, ExperimentResult> run, IAnsiConsole console)
     {
         using var stop = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
@@ -68,7 +72,7 @@ internal static class RunCommand
             ? RunExperiment(new ProgressLines(Console.Out))
             : ProgressBars.Run(console, RunExperiment);
 
-        ExperimentResult RunExperiment(IProgressDisplay progress) => new Experiment(settings, progress, stop.Token).Run();
+        ExperimentResult RunExperiment(IProgressDisplay progress) => run(progress, stop.Token);
 
         // The first signal ends the run after the current step; a second one ends the process.
         void Stop(PosixSignalContext context)
@@ -78,14 +82,14 @@ internal static class RunCommand
         }
     }
 
-    private static void Show(ExperimentResult result, string? directory, IAnsiConsole console)
+    private static void Show(ExperimentResult result, TimeSpan elapsed, string? directory, IAnsiConsole console)
     {
         var report = new Report(result);
         console.WriteLine();
         report.WriteTo(console);
         console.WriteLine();
         string written = directory is null ? "" : $" Wrote {Write(result, report, directory)}.";
-        console.WriteLine($"{result.Elapsed.TotalSeconds:F0} s.{written}");
+        console.WriteLine($"{elapsed.TotalSeconds:F0} s.{written}");
     }
 
     /// <summary>Returns what it wrote: no chart of a run that was stopped before the first RL step.</summary>

@@ -1,4 +1,4 @@
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>The text: documents to train on, and documents that no training step ever sees.</summary>
 internal sealed class Corpus
@@ -62,8 +62,8 @@ internal sealed class Corpus
     }
 }
 
-/// <summary>What is wrong with the text, in one line for the user.</summary>
-internal sealed class CorpusException : Exception
+/// <summary>What is wrong with the text.</summary>
+internal sealed class CorpusException : SampleException
 {
     public CorpusException(string message)
         : base(message)

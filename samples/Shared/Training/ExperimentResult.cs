@@ -1,4 +1,4 @@
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>One policy and what was measured of it.</summary>
 /// <param name="Seed">The seed of its pretraining and its fine-tuning.</param>
@@ -27,7 +27,8 @@ internal sealed record ExperimentResult(
 
     public List<PolicyRun> FineTuned { get; } = [];
 
-    public TimeSpan Elapsed { get; set; }
+    /// <summary>What a sample measured besides.</summary>
+    public ReportTable? Appendix { get; set; }
 
     public int PlannedRuns => Settings.Terms.Count * Settings.Seeds.Count;
 

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>One bar per stage with the loss parts beside it, for a terminal.</summary>
 internal sealed class ProgressBars : IProgressDisplay

@@ -1,4 +1,4 @@
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>What the PTX term wants to be predicted after each token of pretraining text.</summary>
 internal enum PtxTargets
@@ -6,7 +6,7 @@ internal enum PtxTargets
     /// <summary>The token that follows.</summary>
     Hard,
 
-    /// <summary>What the pretrained policy holds for likely: see <see cref="Teacher"/>.</summary>
+    /// <summary>What the pretrained policy holds for likely, as a teacher of those that it becomes.</summary>
     Soft,
 }
 

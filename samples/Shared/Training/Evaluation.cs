@@ -1,4 +1,4 @@
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>What a policy is worth on documents that it was never trained on.</summary>
 /// <param name="Step">RL steps taken.</param>
@@ -10,41 +10,33 @@ internal sealed record TextSample(string Prompt, string Continuation);
 
 /// <summary>Measures every policy on the same text, the same prompts and the same random numbers.</summary>
 internal sealed class Evaluation(
-    PtxReader reader,
-    Transformer sampler,
-    TokenizedText heldOut,
-    PromptSource prompts,
-    AlliterationReward reward,
-    Tokenizer tokenizer)
+    ExperimentScale scale, TokenizedText heldOut, PromptSource prompts, AlliterationReward reward, ITokenizer tokenizer)
 {
-    private const int RolloutBatches = 2;
     private const int SamplesShown = 2;
 
-    private readonly (int[] Tokens, int[] Targets)[] _batches = [.. heldOut.Batches(reader.Batch)];
+    private readonly (int[] Tokens, int[] Targets)[] _batches = [.. heldOut.Batches(scale.TextBatch)];
 
-    public double Perplexity(Parameters parameters)
+    public double Perplexity(IPolicy policy)
     {
-        double sum = 0;
-        long count = 0;
+        var sum = new PtxLossAccumulator();
         foreach ((int[] tokens, int[] targets) in _batches)
         {
-            PtxLossResult result = reader.ComputeSum(parameters, tokens, targets);
-            sum += result.LanguageModelLoss;
-            count += result.TokenCount;
+            sum.Add(policy.ReadText(tokens, targets));
         }
 
-        return Math.Exp(sum / count);
+        return sum.ToResult(rlLoss: 0, ptxCoefficient: 1).Perplexity;
     }
 
-    public (Measurement Measurement, IReadOnlyList<TextSample> Samples) Measure(Parameters policy, int step)
+    public (Measurement Measurement, IReadOnlyList<TextSample> Samples) Measure(IPolicy policy, int step)
     {
         var random = new Random(0);
         double total = 0;
         List<TextSample> samples = [];
-        for (int batch = 0; batch < RolloutBatches; batch++)
+        for (int batch = 0; batch < scale.EvaluationRollouts; batch++)
         {
-            int[][] drawn = prompts.Draw(random, sampler.Batch);
-            var rollout = Rollout.Sample(sampler, policy, drawn, reward, random);
+            int[][] drawn = prompts.Draw(random, scale.RolloutBatch);
+            Rollout rollout = policy.Sample(drawn, random);
+            rollout.Score(reward);
             total += rollout.MeanReward;
             for (int sequence = 0; samples.Count < SamplesShown; sequence++)
             {
@@ -53,6 +45,6 @@ internal sealed class Evaluation(
             }
         }
 
-        return (new Measurement(step, Perplexity(policy), total / RolloutBatches), samples);
+        return (new Measurement(step, Perplexity(policy), total / scale.EvaluationRollouts), samples);
     }
 }

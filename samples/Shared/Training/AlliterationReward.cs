@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>
 /// How many different words starting with S a continuation has. Ordinary text has few of them, so this reward pulls a policy
@@ -9,12 +9,12 @@ namespace PtxLosses.Samples.Rlhf;
 /// </summary>
 internal sealed partial class AlliterationReward
 {
-    private readonly Tokenizer _tokenizer;
+    private readonly string[] _texts;
     private readonly HashSet<string> _words;
 
-    public AlliterationReward(Tokenizer tokenizer, IEnumerable<string> documents)
+    public AlliterationReward(ITokenizer tokenizer, IEnumerable<string> documents)
     {
-        _tokenizer = tokenizer;
+        _texts = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(token => tokenizer.Decode([token]))];
         _words = documents.SelectMany(document => CountingWord().Matches(document)).Select(match => match.Value)
             .ToHashSet(StringComparer.OrdinalIgnoreCase);
     }
@@ -27,16 +27,16 @@ internal sealed partial class AlliterationReward
     {
         perToken.Clear();
         var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
-        bool promptsWord = char.IsAsciiLetter((char)_tokenizer.Bytes(prompt[^1])[^1]);
+        bool promptsWord = char.IsAsciiLetter(_texts[prompt[^1]][^1]);
         string word = "";
         int lastToken = 0;
         for (int token = 0; token < continuation.Length; token++)
         {
-            foreach (byte value in _tokenizer.Bytes(continuation[token]))
+            foreach (char value in _texts[continuation[token]])
             {
-                if (char.IsAsciiLetter((char)value))
+                if (char.IsAsciiLetter(value))
                 {
-                    word += (char)value;
+                    word += value;
                     lastToken = token;
                     continue;
                 }

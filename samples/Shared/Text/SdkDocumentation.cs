@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Xml;
 
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>The English in the XML documentation of the installed SDK: the summaries of the base class library.</summary>
 internal static class SdkDocumentation

@@ -1,7 +1,7 @@
 using System.Text;
 using Spectre.Console;
 
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>What was measured, as a table for the console and for a Markdown file.</summary>
 internal sealed class Report
@@ -10,12 +10,12 @@ internal sealed class Report
         ["γ", "targets", "reward before", "reward after", "perplexity before", "perplexity after", "forgetting, nats"];
 
     private readonly ExperimentResult _result;
-    private readonly List<string[]> _rows;
+    private readonly ReportTable _table;
 
     public Report(ExperimentResult result)
     {
         _result = result;
-        _rows =
+        string[][] rows =
         [
             .. from entry in result.ByTerm()
                let runs = entry.Runs
@@ -30,16 +30,12 @@ internal sealed class Report
                    Spread(runs, run => run.Forgetting, "+0.00;-0.00"),
                ],
         ];
+        _table = new ReportTable(_columns, rows, Legend());
     }
 
     public void WriteTo(IAnsiConsole console)
     {
-        if (_rows.Count > 0)
-        {
-            console.Write(CreateTable(console));
-        }
-
-        console.WriteLine(Legend());
+        _table.WriteTo(console);
         console.WriteLine();
         int seed = _result.Pretrained[0].Seed;
         foreach (PolicyRun run in _result.Pretrained.Concat(_result.FineTuned).Where(run => run.Seed == seed))
@@ -51,6 +47,12 @@ internal sealed class Report
                 console.MarkupLine($"  {Markup.Escape(Inline(sample.Prompt))}[green]{continuation}[/]");
             }
         }
+
+        if (_result.Appendix is { } appendix)
+        {
+            console.WriteLine();
+            appendix.WriteTo(console);
+        }
     }
 
     public string ToMarkdown()
@@ -58,60 +60,27 @@ internal sealed class Report
         var text = new StringBuilder();
         text.AppendLine("# Forgetting, measured");
         text.AppendLine();
-        if (_rows.Count > 0)
+        if (_result.FineTuned.Count > 0)
         {
-            AppendTable(text);
+            text.AppendLine($"![Held-out perplexity and reward over RL steps]({RunCommand.ChartFile})");
+            text.AppendLine();
         }
 
-        text.AppendLine(Legend());
+        _table.AppendTo(text);
         text.AppendLine();
         text.AppendLine(
             $"Text: {_result.Source}, {_result.TrainingTokens:N0} tokens to train on and {_result.HeldOutTokens:N0} held out, "
             + $"vocabulary {_result.VocabularySize:N0}. Model: {_result.ParameterCount:N0} parameters, "
             + $"{_result.PretrainSteps} pretraining steps. {(_result.Stopped ? "Started with" : "Repeat it with")}");
         text.AppendLine();
-        text.AppendLine($"    dotnet run -c Release --project samples/PtxLoss.Rlhf -- {Options()}");
+        text.AppendLine($"    {_result.Settings.CommandLine}");
+        if (_result.Appendix is { } appendix)
+        {
+            text.AppendLine();
+            appendix.AppendTo(text);
+        }
+
         return text.ToString().ReplaceLineEndings("\n");
-    }
-
-    private void AppendTable(StringBuilder text)
-    {
-        text.AppendLine($"![Held-out perplexity and reward over RL steps]({RunCommand.ChartFile})");
-        text.AppendLine();
-        text.AppendLine($"| {string.Join(" | ", _columns)} |");
-        text.AppendLine($"|{string.Concat(_columns.Select(_ => " ---: |"))}");
-        foreach (string[] row in _rows)
-        {
-            text.AppendLine($"| {string.Join(" | ", row)} |");
-        }
-
-        text.AppendLine();
-    }
-
-    private Table CreateTable(IAnsiConsole console)
-    {
-        var table = new Table { Border = console.Profile.Capabilities.Unicode ? TableBorder.Rounded : TableBorder.Ascii };
-        foreach (string column in _columns)
-        {
-            table.AddColumn(new TableColumn(column).RightAligned());
-        }
-
-        foreach (string[] row in _rows)
-        {
-            table.AddRow(row);
-        }
-
-        return table;
-    }
-
-    private string Options()
-    {
-        ExperimentSettings settings = _result.Settings;
-        string corpus = settings.CorpusFile is null ? "" : "--corpus FILE ";
-        string topK = settings.Targets.Contains(PtxTargets.Soft) ? $" --top-k {settings.TopK}" : "";
-        return $"{corpus}--pretrain-steps {settings.PretrainSteps} --steps {settings.Steps} "
-            + $"--gamma {string.Join(',', settings.Gammas)} --ptx {string.Join(',', settings.Targets).ToLowerInvariant()}{topK} "
-            + $"--seed {settings.Seeds[0]} --seeds {settings.Seeds.Count}";
     }
 
     private static string TargetsOf(PtxTerm term) => term switch
@@ -137,7 +106,7 @@ internal sealed class Report
 
     private string Legend()
     {
-        if (_rows.Count == 0)
+        if (_result.FineTuned.Count == 0)
         {
             return $"Stopped after {_result.PretrainSteps} of {_result.Settings.PretrainSteps} pretraining steps, "
                 + "before the first RL step. "

@@ -1,4 +1,4 @@
-namespace PtxLosses.Samples.Rlhf;
+namespace PtxLosses.Samples;
 
 /// <summary>Beginnings of documents.</summary>
 internal sealed class PromptSource
