@@ -10,8 +10,8 @@ internal static class Program
 
     private static readonly Option<PtxTargets[]> _ptx = new("--ptx")
     {
-        Description = "What the PTX term wants to be predicted: hard, the text's next token; soft, what the pretrained policy holds "
-            + "for likely; or both to compare them. [default: hard]",
+        Description = "What the PTX term wants to be predicted: hard, the text's next token; soft, what the pretrained policy "
+            + "holds for likely; or both to compare them. [default: hard]",
         HelpName = "hard,soft",
         AllowMultipleArgumentsPerToken = true,
         CustomParser = ParseTargets,

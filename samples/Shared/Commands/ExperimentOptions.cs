@@ -55,11 +55,12 @@ internal sealed class ExperimentOptions(string gammas, int pretrainSteps, int st
     public ExperimentSettings Settings(ParseResult parsed, string sample, string optionsOfSample)
     {
         int first = parsed.GetValue(_seed);
+        IEnumerable<double> defaults = gammas.Split(',').Select(double.Parse);
         return new ExperimentSettings(
             parsed.GetValue(_corpus),
             parsed.GetValue(_pretrainSteps),
             parsed.GetValue(_steps),
-            [.. (parsed.GetResult(_gamma) is null ? gammas.Split(',').Select(double.Parse) : parsed.GetValue(_gamma)!).Distinct()],
+            [.. (parsed.GetResult(_gamma) is null ? defaults : parsed.GetValue(_gamma)!).Distinct()],
             [.. Enumerable.Range(0, parsed.GetValue(_seeds)).Select(index => unchecked(first + index))])
         {
             Sample = sample,

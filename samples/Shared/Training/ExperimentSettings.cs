@@ -33,8 +33,8 @@ internal sealed record ExperimentSettings(
         get
         {
             string corpus = CorpusFile is null ? "" : "--corpus FILE ";
-            return $"dotnet run -c Release --project samples/{Sample} -- {corpus}--pretrain-steps {PretrainSteps} --steps {Steps} "
-                + $"--gamma {string.Join(',', Gammas)} {OptionsOfSample} --seed {Seeds[0]} --seeds {Seeds.Count}";
+            return $"dotnet run -c Release --project samples/{Sample} -- {corpus}--pretrain-steps {PretrainSteps} "
+                + $"--steps {Steps} --gamma {string.Join(',', Gammas)} {OptionsOfSample} --seed {Seeds[0]} --seeds {Seeds.Count}";
         }
     }
 }
