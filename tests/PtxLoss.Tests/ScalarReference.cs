@@ -6,7 +6,7 @@ namespace PtxLosses.Tests;
 /// The definition, in plain scalar double precision: two passes, the largest logit subtracted, no vectors, no threads, nothing
 /// shared with the code it judges. Tests and benchmarks compare with it; the library never calls it.
 /// </summary>
-internal sealed class ScalarReference
+internal sealed class ScalarReference : IReference
 {
     private ScalarReference(int tokens, int logits)
     {

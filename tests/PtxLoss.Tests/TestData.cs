@@ -32,5 +32,8 @@ internal static class TestData
         return [.. Enumerable.Range(0, tokens).Select(_ => random.Next(vocabularySize))];
     }
 
+    /// <summary>A row whose softmax is almost that of its first id alone: all others together have 8e-8.</summary>
+    public static double[] AlmostSure => [21.875, .. new double[256]];
+
     public static double[] ToDouble(float[] values) => [.. values.Select(value => (double)value)];
 }

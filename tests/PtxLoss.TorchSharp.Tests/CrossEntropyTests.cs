@@ -1,3 +1,4 @@
+using PtxLosses.Tests;
 using F = TorchSharp.torch.nn.functional;
 
 namespace PtxLosses.Torch.Tests;
@@ -217,6 +218,30 @@ public class CrossEntropyTests : TorchTest
         ofOperators.Total.Should().BeApproximately(ofCore.Total, 1e-6);
         ofOperators.ZLoss.Should().BeApproximately(ofCore.ZLoss, 1e-5);
         ofOperators.Perplexity.Should().BeApproximately(ofCore.Perplexity, 1e-4);
+    }
+
+    [TorchTheory]
+    [MemberData(nameof(Ways))]
+    public void The_variance_of_a_target_that_is_almost_sure_is_not_below_0(bool byOperators)
+    {
+        Route.IsForcedToOperators = byOperators;
+        var options = new PtxLossOptions { TargetWeighting = TargetWeighting.ProbabilityVariance, ZLossCoefficient = 0.1 };
+        foreach (torch.ScalarType type in new[] { torch.float32, torch.float64, torch.float16 })
+        {
+            Tensor logits = torch.tensor(TestData.AlmostSure).to_type(type).unsqueeze(0).requires_grad_(), judged = Judged(logits);
+            Tensor targets = torch.zeros([1], torch.int64);
+
+            Tensor loss = ptx.cross_entropy(logits, targets, out PtxLossResult result, options);
+            Tensor expected = Judge.CrossEntropy(judged, targets, options);
+            loss.backward();
+            expected.backward();
+
+            // p(1 − p) is off by what the probability is off, and is multiplied by 0.1·lse², 48, and its slope, 4.
+            double ofVariance = type == torch.float64 ? 1e-13 : 3e-7;
+            result.ZLoss.Should().BeGreaterThanOrEqualTo(0);
+            loss.to_type(torch.float64).item<double>().Should().BeApproximately(expected.item<double>(), 50 * ofVariance);
+            CheckClose(logits.grad, judged.grad, 0, 8 * ofVariance);
+        }
     }
 
     [TorchFact]

@@ -20,7 +20,8 @@ public class LinearTests : TorchTest
                     cases.Add(type, "weights", byOperators);
                 }
 
-                foreach (string name in OptionCases.Names.Except(["masks", "smoothing over masks", "all"], StringComparer.Ordinal))
+                string[] elsewhere = ["none", "weights", "masks", "smoothing over masks", "all"];
+                foreach (string name in OptionCases.Names.Except(elsewhere, StringComparer.Ordinal))
                 {
                     cases.Add(torch.float32, name, byOperators);
                 }

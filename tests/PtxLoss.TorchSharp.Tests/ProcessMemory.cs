@@ -13,6 +13,12 @@ internal static partial class ProcessMemory
     {
         GC.Collect();
         GC.WaitForPendingFinalizers();
+        return Held();
+    }
+
+    /// <summary>What is resident, garbage included, once the allocator has given back what is free.</summary>
+    public static long Held()
+    {
         try
         {
             _ = Trim(0);

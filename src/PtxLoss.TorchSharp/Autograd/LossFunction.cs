@@ -31,7 +31,8 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
         using Tensor one = torch.ones([], value.dtype, value.device);
         try
         {
-            using Tensor loss = apply([new Saved(value, one, gradients, inplace), .. variables]);
+            using Tensor release = ReleaseFunction.Variable(value.device);
+            using Tensor loss = apply([new Saved(value, one, gradients, inplace), .. variables, release]);
             return loss.mul(one);
         }
         finally
@@ -88,6 +89,7 @@ internal sealed class LossFunction : torch.autograd.SingleTensorFunction<LossFun
             }
 
             CountAsWritten(saved[0]);
+            results.Add(null); // that of the release
             return results;
         }
         catch (Exception)

@@ -7,15 +7,18 @@ namespace PtxLosses.Torch;
 /// cannot dispose it, and nobody else does: it would wait for the garbage collector, which knows nothing of its size.
 /// </summary>
 /// <remarks>
-/// What a thread returned is disposed when it next comes here: torch has long copied it then. So at most the gradients of one
-/// step wait, and no finalizer can run before torch has copied.
+/// What a thread returned is disposed when the thread next comes here: torch has long copied it then, and no finalizer can run before
+/// it has. That is in the same backward pass, in <see cref="ReleaseFunction"/>, before torch goes on with the layers that the logits
+/// come from: no gradient is kept longer than torch keeps it. Where torch is asked for the gradient of the logits alone, as by
+/// <c>autograd.grad</c>, it visits no other node. Then the handle is disposed with the dispose scope of the backward pass, or else in
+/// the thread's next call.
 /// </remarks>
 internal static class Returned
 {
     [ThreadStatic]
     private static List<Tensor>? _waiting;
 
-    /// <summary>Disposes this thread's handles of earlier passes.</summary>
+    /// <summary>Disposes this thread's handles of what torch has copied.</summary>
     public static void DisposeEarlier()
     {
         if (_waiting is { Count: > 0 } waiting)
@@ -29,7 +32,7 @@ internal static class Returned
         }
     }
 
-    /// <summary>Keeps a handle until this thread's next pass.</summary>
+    /// <summary>Keeps a handle until this thread next disposes such.</summary>
     public static Tensor Keep(Tensor gradient)
     {
         (_waiting ??= []).Add(gradient);

@@ -49,7 +49,8 @@ internal sealed class TokenFunction : torch.autograd.MultiTensorFunction<TokenFu
             using (entropy)
             {
                 views = [.. variables.OfType<Tensor>().Select(LossFunction.Variable)];
-                List<Tensor> results = apply([new State(call, inputs, wanted, values, [logProbabilities, entropy]), .. views]);
+                using Tensor release = ReleaseFunction.Variable(device);
+                List<Tensor> results = apply([new State(call, inputs, wanted, values, [logProbabilities, entropy]), .. views, release]);
                 return (results[0], results[1]);
             }
         }
@@ -90,7 +91,7 @@ internal sealed class TokenFunction : torch.autograd.MultiTensorFunction<TokenFu
             inputs = ctx.get_saved_variables();
             var gradients = new TokenGradients(ToArray(grad_outputs[0], -1), ToArray(grad_outputs[1], 1));
             Tensor[] results = state.Call.Backward(inputs, state.Wanted, state.Values, gradients);
-            return [null, .. results.Select(Returned.Keep)];
+            return [null, .. results.Select(Returned.Keep), null];
         }
         catch (Exception)
         {

@@ -79,8 +79,8 @@ internal sealed class HeadLogits : LogitParts
         : base(head.Hidden.size(0), head.Weight.size(0), head.Hidden.dtype, head.Hidden.device)
     {
         (_head, _gradients) = (head, gradients);
-        gradients.Weight?.fill_(0);
-        gradients.Bias?.fill_(0);
+        gradients.Weight?.zero_();
+        gradients.Bias?.zero_();
     }
 
     public override bool WantsGradient => _gradients.AreWanted;

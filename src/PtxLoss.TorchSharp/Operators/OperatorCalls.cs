@@ -45,9 +45,10 @@ internal static class OperatorCalls
 
             if (logits.WantsGradient)
             {
-                Tensor weight = torch.tensor(weights, logits.Type, logits.Device), ofLoss = weight * scale * share;
-                Tensor a = options.ZLossCoefficient == 0 ? ofLoss : ofLoss * (1 + (2 * options.ZLossCoefficient * rows.LogSumExp));
-                logits.Write(start, rows.Gradient(a, b: null, ofLoss, (weight > 0).logical_and(share != 0)));
+                Tensor weight = torch.tensor(weights, logits.Type, logits.Device), ofLoss = weight.Times(scale) * share;
+                Tensor a = options.ZLossCoefficient == 0 ? ofLoss
+                    : ofLoss * rows.LogSumExp.Times(2 * options.ZLossCoefficient).Plus(1);
+                logits.Write(start, rows.Gradient(a, b: null, ofLoss, weight.logical_and(share)));
             }
         });
         var totals = new LossTotals(sums, targets.Count.Weight, targets.Count.Tokens, options.Statistics);
@@ -105,7 +106,7 @@ internal static class OperatorCalls
         }
 
         Tensor p = rows.Surprisal.neg().exp();
-        return weighting == TargetWeighting.Probability ? p : p * (1 - p).clamp(min: 0); // p is rounded, perhaps to more than 1
+        return weighting == TargetWeighting.Probability ? p : p * p.neg().Plus(1).relu(); // p is rounded, perhaps to more than 1
     }
 
     private static void ForEachPart(LogitParts logits, Targets targets, PtxLossOptions options, Action<long, TokenRows> visit)

@@ -17,12 +17,12 @@ internal sealed class TokenRows
     public TokenRows(Tensor x, Tensor ids, PtxLossOptions options)
     {
         (_x, _options, _ids) = (x, options, ids.unsqueeze(1));
-        _isInVocabulary = x != double.NegativeInfinity;
+        _isInVocabulary = x.isneginf().logical_not();
         Tensor z = Transform(x);
         Tensor logSumExp = z.logsumexp(1, keepdim: true);
 
         // A row of only −inf, or with +inf, has no softmax.
-        logSumExp = logSumExp.masked_fill(logSumExp.isinf(), double.NaN);
+        logSumExp = logSumExp.Fill(logSumExp.isinf(), double.NaN);
         TargetLogit = z.gather(1, _ids).squeeze(1);
         LogProbabilities = z - logSumExp;
         LogSumExp = logSumExp.squeeze(1);
@@ -47,12 +47,17 @@ internal sealed class TokenRows
         get
         {
             double smoothing = _options.LabelSmoothing;
-            return smoothing == 0 ? Surprisal
-                : ((1 - smoothing) * Surprisal) + (smoothing * (LogSumExp - (Z.masked_fill(_isInVocabulary.logical_not(), 0).sum(dim: 1) / Size)));
+            if (smoothing == 0)
+            {
+                return Surprisal;
+            }
+
+            Tensor mean = Z.Fill(_isInVocabulary.logical_not(), 0).sum(dim: 1) / Size;
+            return Surprisal.Times(1 - smoothing) + (LogSumExp - mean).Times(smoothing);
         }
     }
 
-    public Tensor Entropy => (LogProbabilities.exp() * LogProbabilities).masked_fill(_isInVocabulary.logical_not(), 0).sum(dim: 1).neg();
+    public Tensor Entropy => (LogProbabilities.exp() * LogProbabilities).Fill(_isInVocabulary.logical_not(), 0).sum(dim: 1).neg();
 
     /// <summary>1 where the largest logit is the target's, the lowest id on a tie, else 0.</summary>
     public Tensor IsCorrect => (_x.argmax(1) == _ids.squeeze(1)).to_type(Z.dtype);
@@ -77,29 +82,29 @@ internal sealed class TokenRows
         Tensor gradient = LogProbabilities.exp() * factor;
         if (smoothing > 0)
         {
-            gradient = gradient - (ofLoss * smoothing / Size).unsqueeze(1);
+            gradient = gradient - (ofLoss.Times(smoothing) / Size).unsqueeze(1);
         }
 
-        gradient = gradient.masked_fill(_isInVocabulary.logical_not(), 0);
-        gradient.scatter_add_(1, _ids, (ofLoss * (smoothing - 1)).unsqueeze(1));
+        gradient = gradient.Fill(_isInVocabulary.logical_not(), 0);
+        gradient.scatter_add_(1, _ids, ofLoss.Times(smoothing - 1).unsqueeze(1));
         if (_options.LogitSoftCap > 0)
         {
-            Tensor tanh = (_x / _options.LogitSoftCap).tanh();
-            gradient = gradient * (1 - (tanh * tanh)).masked_fill(_x.isinf(), 1);
+            Tensor tanh = _x.With(_options.LogitSoftCap, static (x, cap) => x.div(cap)).tanh();
+            gradient = gradient * (tanh * tanh).neg().Plus(1).Fill(_x.isinf(), 1);
         }
 
         if (_options.LogitScale != 1)
         {
-            gradient = gradient * _options.LogitScale;
+            gradient = gradient.Times(_options.LogitScale);
         }
 
-        return gradient.masked_fill(counts.logical_not().unsqueeze(1), 0);
+        return gradient.Fill(counts.logical_not().unsqueeze(1), 0);
     }
 
     private Tensor Transform(Tensor x)
     {
         double cap = _options.LogitSoftCap;
-        Tensor z = cap == 0 ? x : torch.where(x.isinf(), x, (x / cap).tanh() * cap);
-        return _options.LogitScale == 1 ? z : z * _options.LogitScale;
+        Tensor z = cap == 0 ? x : torch.where(x.isinf(), x, x.With(cap, static (logits, c) => logits.div(c)).tanh().Times(cap));
+        return _options.LogitScale == 1 ? z : z.Times(_options.LogitScale);
     }
 }

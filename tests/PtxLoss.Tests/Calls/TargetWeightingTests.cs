@@ -72,6 +72,43 @@ public class TargetWeightingTests
         }
     }
 
+    /// <summary>Its probability is 1 − 8e-8, which as it is computed may be more than 1.</summary>
+    [Fact]
+    public void The_variance_of_a_target_that_is_almost_sure_is_not_below_0()
+    {
+        CheckAlmostSure(TestData.AlmostSure);
+        CheckAlmostSure([.. TestData.AlmostSure.Select(x => (float)x)]);
+        CheckAlmostSure([.. TestData.AlmostSure.Select(x => (Half)x)]);
+    }
+
+    private static void CheckAlmostSure<TLogit>(TLogit[] logits)
+        where TLogit : unmanaged
+    {
+        var options = new PtxLossOptions { TargetWeighting = TargetWeighting.ProbabilityVariance, ZLossCoefficient = 0.1 };
+        double[] exact = [.. logits.Select(ElementConvert.ToDouble)];
+        ScalarReference expected = ScalarReference.Compute<double, int>(0, exact, [0], logits.Length, 1, options);
+        TLogit[] gradient = new TLogit[logits.Length];
+
+        PtxLossResult result = PtxLoss.ComputeWithGradient<TLogit, int>(0, logits, [0], logits.Length, 1, gradient, options);
+
+        Bounds bounds = Bounds.Of<TLogit>();
+        result.ZLoss.Should().BeGreaterThanOrEqualTo(0);
+        result.LanguageModelLoss.Should().BeGreaterThanOrEqualTo(0);
+        bounds.CheckLosses(result, expected, 1, options);
+        bounds.CheckGradient(
+            [.. gradient.Select(ElementConvert.ToDouble)],
+            expected.Gradient,
+            i => bounds.OfGradient(
+                exact[i],
+                isTarget: i == 0,
+                expected.LogSumExp[0],
+                scale: 1,
+                Math.Abs(expected.Gradient[i]),
+                logits.Length,
+                options,
+                share: bounds.ShareOf(expected, 0, options)));
+    }
+
     private static void AddsNothing<TLogit>(TLogit[] logits, int target, TargetWeighting weighting, double perplexity)
         where TLogit : unmanaged
     {

@@ -3,11 +3,14 @@ namespace PtxLosses.Tests;
 /// <summary>A drawn call from hidden states, with all that it reads and writes in memory of the test's choice.</summary>
 internal abstract class HeadCall
 {
-    public static HeadCall Of(HeadDraw drawn, Memories memories) => drawn.Element switch
+    /// <param name="drawn">What was drawn.</param>
+    /// <param name="memories">Where its memory lies.</param>
+    /// <param name="referee">Who says what it must answer, if it is not the scalar reference.</param>
+    public static HeadCall Of(HeadDraw drawn, Memories memories, Referee? referee = null) => drawn.Element switch
     {
-        "float" => new HeadCall<float>(drawn, memories),
-        "half" => new HeadCall<Half>(drawn, memories),
-        _ => new HeadCall<BFloat16>(drawn, memories),
+        "float" => new HeadCall<float>(drawn, memories, referee ?? Referee.Scalar),
+        "half" => new HeadCall<Half>(drawn, memories, referee ?? Referee.Scalar),
+        _ => new HeadCall<BFloat16>(drawn, memories, referee ?? Referee.Scalar),
     };
 
     public abstract void Run();
@@ -44,7 +47,7 @@ internal sealed class HeadCall<TElement> : HeadCall
     private readonly Memory<float> _weightGradient, _biasGradient;
     private PtxLossResult _result;
 
-    public HeadCall(HeadDraw drawn, Memories memories)
+    public HeadCall(HeadDraw drawn, Memories memories, Referee referee)
     {
         (_drawn, _memories) = (drawn, memories);
         var random = new Random(drawn.Seed);
@@ -68,7 +71,7 @@ internal sealed class HeadCall<TElement> : HeadCall
         _probabilityOf = drawn.IsSoft
             ? SoftDraw.Probabilities(random, _ids, drawn.IdsPerToken, Ignored, (_, id) => bias.Length > 0 && double.IsInfinity(head.Bias[id]))
             : [];
-        _judge = new(drawn, head, (start, _vocabularySize), _ids, _probabilityOf, _weightOf, _options, OutputGradients(random));
+        _judge = new(drawn, head, (start, _vocabularySize), _ids, _probabilityOf, _weightOf, _options, OutputGradients(random), referee);
 
         _ofTokens = Rows(drawn.Tokens);
         _ofVocabulary = Rows(_vocabularySize);

@@ -13,11 +13,13 @@ public class HeadCallTests
     public void Every_call_matches_the_reference_and_has_the_same_bits_on_more_threads()
         => Check.One(Drawn.Times(250), Prop.ForAll(Arb.From(HeadDraw.All, failed => failed.Simpler()), Holds));
 
-    internal static void Holds(HeadDraw drawn)
+    internal static void Holds(HeadDraw drawn) => Holds(drawn, Referee.Scalar);
+
+    internal static void Holds(HeadDraw drawn, Referee referee)
     {
         using ArrayMemories memories = new(), others = new();
-        var call = HeadCall.Of(drawn with { Threads = 1 }, memories);
-        var other = HeadCall.Of(drawn, others);
+        var call = HeadCall.Of(drawn with { Threads = 1 }, memories, referee);
+        var other = HeadCall.Of(drawn, others, referee);
 
         call.Run();
         other.Run();

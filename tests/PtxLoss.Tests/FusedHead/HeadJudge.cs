@@ -7,20 +7,24 @@ namespace PtxLosses.Tests;
 /// <param name="Bias">[vocabulary], or nothing.</param>
 internal sealed record HeadMatrix(int HiddenSize, double[] Hidden, double[] Weight, double[] Bias)
 {
+    public int Tokens => Hidden.Length / HiddenSize;
+
+    public int VocabularySize => Weight.Length / HiddenSize;
+
     public ReadOnlySpan<double> HiddenOf(int token) => Hidden.AsSpan(token * HiddenSize, HiddenSize);
 
     public ReadOnlySpan<double> WeightOf(int id) => Weight.AsSpan(id * HiddenSize, HiddenSize);
 
     /// <summary>How many ids the bias leaves in the vocabulary.</summary>
-    public int UnmaskedIds => Bias.Length == 0 ? Weight.Length / HiddenSize : Bias.Count(x => !double.IsNegativeInfinity(x));
+    public int UnmaskedIds => Bias.Length == 0 ? VocabularySize : Bias.Count(x => !double.IsNegativeInfinity(x));
 
     /// <summary>hidden · weightᵀ + bias of a token.</summary>
-    public double[] LogitsOf(int token) => [.. Enumerable.Range(0, Weight.Length / HiddenSize).Select(id => LogitOf(token, id))];
+    public double[] LogitsOf(int token) => [.. Enumerable.Range(0, VocabularySize).Select(id => LogitOf(token, id))];
 
     /// <summary>How far a logit of float arithmetic may be off, but for bad luck.</summary>
     public double ErrorOf(int token)
     {
-        double longest = Enumerable.Range(0, Weight.Length / HiddenSize).Max(id => Length(WeightOf(id)));
+        double longest = Enumerable.Range(0, VocabularySize).Max(id => Length(WeightOf(id)));
         double bias = Bias.Where(double.IsFinite).Select(Math.Abs).Append(0).Max();
         return 4 * Math.Pow(2, -24) * ((Length(HiddenOf(token)) * longest) + bias);
 
@@ -62,6 +66,7 @@ internal sealed class HeadJudge
     private static readonly Bounds _bounds = Bounds.Of<float>();
     private readonly HeadDraw _drawn;
     private readonly HeadMatrix _head;
+    private readonly Referee _referee;
     private readonly int _start, _length;
     private readonly long[] _ids;
     private readonly float[] _probabilities, _weights;
@@ -79,6 +84,7 @@ internal sealed class HeadJudge
     /// <param name="weights">The weights of the tokens, or none.</param>
     /// <param name="options">The options of the call.</param>
     /// <param name="by">What a backward pass is given.</param>
+    /// <param name="referee">Who says what is right.</param>
     public HeadJudge(
         HeadDraw drawn,
         HeadMatrix head,
@@ -87,28 +93,29 @@ internal sealed class HeadJudge
         float[] probabilities,
         float[] weights,
         PtxLossOptions options,
-        DrawnGradients by)
+        DrawnGradients by,
+        Referee referee)
     {
         (_drawn, _head, _ids, _probabilities, _weights, _options, By) = (drawn, head, ids, probabilities, weights, options, by);
         (_start, _length) = part;
-        _logits = [.. Enumerable.Range(0, drawn.Tokens).SelectMany(head.LogitsOf)];
+        _referee = referee;
+        _logits = referee.LogitsOf(head);
         _ofLogit = [.. Enumerable.Range(0, drawn.Tokens).Select(head.ErrorOf)];
         _ofZ = [.. _ofLogit.Select(error => options.LogitScale * error)];
         PtxLossOptions whole = options with { VocabularyStart = null };
-        Whole = ScalarReference.Compute<double, long>(
-            0.75,
-            _logits,
-            ids,
-            drawn.VocabularySize,
-            drawn.IsPerToken ? 1 : drawn.Coefficient,
-            drawn.IsPerToken ? whole with { Reduction = LossReduction.Sum } : whole,
-            weights,
-            probabilities: probabilities,
-            idsPerToken: drawn.IdsPerToken);
+        whole = drawn.IsPerToken ? whole with { Reduction = LossReduction.Sum } : whole;
+        Whole = referee.Answer(new(_logits, ids, drawn.VocabularySize, whole)
+        {
+            RlLoss = 0.75,
+            Coefficient = drawn.IsPerToken ? 1 : drawn.Coefficient,
+            Weights = weights,
+            Probabilities = probabilities,
+            IdsPerToken = drawn.IdsPerToken,
+        });
     }
 
     /// <summary>Of the whole vocabulary.</summary>
-    public ScalarReference Whole { get; }
+    public IReference Whole { get; }
 
     public DrawnGradients By { get; }
 
@@ -156,8 +163,8 @@ internal sealed class HeadJudge
     {
         double[] part = [.. Enumerable.Range(0, _drawn.Tokens).SelectMany(token => _logits.AsSpan((token * _drawn.VocabularySize) + _start, _length).ToArray())];
         long[] ids = [.. _ids.Select(id => id == Ignored ? id : IsHere(id) ? id - _start : 0)];
-        ScalarReference expected = ScalarReference.Compute<double, long>(
-            0, part, ids, _length, 1, _options with { VocabularyStart = null, Reduction = LossReduction.Sum });
+        PtxLossOptions options = _options with { VocabularyStart = null, Reduction = LossReduction.Sum };
+        IReference expected = _referee.Answer(new(part, ids, _length, options));
         Check(loss, expected.Loss, token => OfLoss(token));
         Check(logSumExp, expected.LogSumExp, OfLogSumExp);
         Check(targetLogit, [.. expected.TargetLogit.Select((z, token) => IsHere(_ids[token]) ? z : 0)], token => (2 * _ofZ[token]) + 1e-12);
@@ -184,14 +191,14 @@ internal sealed class HeadJudge
     public void CheckGradients(double[] hidden, double[] weight, double[] bias, float[] initialWeight, float[] initialBias, Bounds ofElement)
     {
         int size = _drawn.HiddenSize;
-        var ofHidden = new Product(new float[_head.Hidden.Length]);
-        var ofWeight = new Product(initialWeight);
-        var ofBias = new Product(initialBias);
+        Product ofHidden = new(_head.Hidden.Length), ofWeight = new(_length * size), ofBias = new(_length);
+        double[] gradient = new double[_logits.Length];
         for (int token = 0; token < _drawn.Tokens; token++)
         {
             for (int id = 0; id < _length && IsRead(token); id++)
             {
                 Term term = TermOf(token, id);
+                gradient[(token * _drawn.VocabularySize) + _start + id] = term.Value;
                 ofBias.Add(id, term, 1);
                 for (int k = 0; k < size; k++)
                 {
@@ -201,11 +208,10 @@ internal sealed class HeadJudge
             }
         }
 
-        ofHidden.Check(hidden, sums: Math.Pow(2, -21), 2 * ofElement.Rounding, 2 * ofElement.Smallest);
-
-        // These are rounded to floats after each part of the tokens.
-        ofWeight.Check(weight, sums: Math.Pow(2, -20), rounding: 0, smallest: 1e-37);
-        ofBias.Check(bias, sums: Math.Pow(2, -20), rounding: 0, smallest: 1e-37);
+        (double[] exactHidden, double[] exactWeight, double[] exactBias) = _referee.Backward(_head, gradient);
+        ofHidden.Check(hidden, exactHidden, sums: Math.Pow(2, -21), 2 * ofElement.Rounding, 2 * ofElement.Smallest);
+        ofWeight.CheckSum(weight, exactWeight.AsSpan(_start * size, _length * size), initialWeight);
+        ofBias.CheckSum(bias, exactBias.AsSpan(_start, _length), initialBias);
     }
 
     /// <summary>The gradient of a logit: its value, how far off it is, and the sizes of what it is made of.</summary>
@@ -303,26 +309,38 @@ internal sealed class HeadJudge
 
     private readonly record struct Term(double Value, double Error, double Size);
 
-    /// <summary>A matrix of sums of products.</summary>
-    private sealed class Product(float[] initial)
+    /// <summary>How far off a matrix of sums of products may be.</summary>
+    private sealed class Product(int count)
     {
-        private readonly double[] _values = TestData.ToDouble(initial), _errors = new double[initial.Length];
-        private readonly double[] _sizes = [.. initial.Select(x => Math.Abs((double)x))];
+        private readonly double[] _errors = new double[count], _sizes = new double[count];
 
         public void Add(int i, Term term, double factor)
         {
             double size = Math.Abs(factor);
-            _values[i] += term.Value * factor;
             _errors[i] += term.Error * size;
             _sizes[i] += term.Size * size;
         }
 
-        public void Check(double[] actual, double sums, double rounding, double smallest)
+        public void Check(double[] actual, double[] expected, double sums, double rounding, double smallest)
         {
             if (actual.Length > 0)
             {
-                Closeness.ShouldBeClose(actual, _values, i => _errors[i] + (sums * _sizes[i]) + (rounding * Math.Abs(_values[i])) + smallest);
+                Closeness.ShouldBeClose(
+                    actual, expected, i => _errors[i] + (sums * _sizes[i]) + (rounding * Math.Abs(expected[i])) + smallest);
             }
+        }
+
+        /// <summary>Checks what was added to something: floats, rounded after each part of the tokens.</summary>
+        public void CheckSum(double[] actual, ReadOnlySpan<double> added, float[] initial)
+        {
+            double[] expected = new double[count];
+            for (int i = 0; i < count; i++)
+            {
+                expected[i] = initial[i] + added[i];
+                _sizes[i] += Math.Abs(initial[i]);
+            }
+
+            Check(actual, expected, sums: Math.Pow(2, -20), rounding: 0, smallest: 1e-37);
         }
     }
 }

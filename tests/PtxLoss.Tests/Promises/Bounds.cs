@@ -38,7 +38,7 @@ internal sealed record Bounds(
     /// <param name="token">The token.</param>
     /// <param name="options">The options.</param>
     /// <param name="targetSum">Q, what the probabilities of its targets add up to.</param>
-    public TargetShare ShareOf(ScalarReference expected, int token, PtxLossOptions options, double targetSum = 1)
+    public TargetShare ShareOf(IReference expected, int token, PtxLossOptions options, double targetSum = 1)
     {
         double logSumExp = expected.LogSumExp[token], targetLogit = expected.TargetLogit[token];
         if (options.TargetWeighting == TargetWeighting.Uniform || !double.IsFinite(logSumExp))
@@ -86,7 +86,7 @@ internal sealed record Bounds(
     /// <param name="doubtful">The share of tokens that have two largest logits, as far as one can tell.</param>
     public void CheckLosses(
         PtxLossResult actual,
-        ScalarReference expected,
+        IReference expected,
         double coefficient,
         PtxLossOptions options,
         Func<int, TargetShare>? shareOf = null,
@@ -110,7 +110,7 @@ internal sealed record Bounds(
         static double Product(double error, double size) => error == 0 || !double.IsFinite(size) ? 0 : error * size;
     }
 
-    private void CheckStatistics(PtxLossResult actual, ScalarReference expected, PtxLossOptions options, double ofLoss, double doubtful)
+    private void CheckStatistics(PtxLossResult actual, IReference expected, PtxLossOptions options, double ofLoss, double doubtful)
     {
         Closeness.ShouldBeClose([LogOf(actual.Perplexity)], [LogOf(expected.Perplexity)], _ => ofLoss);
         actual.Accuracy.HasValue.Should().Be(options.Statistics.HasFlag(LossStatistics.Accuracy));
@@ -125,7 +125,7 @@ internal sealed record Bounds(
     private double OfProbability(PtxLossOptions options) => (options.LogitSoftCap == 0 ? 1 : 3) * Sum;
 
     /// <summary>How much further off an element may be whose row's entropy is differentiated too: by that of its probability.</summary>
-    public double OfEntropyGradient(ScalarReference expected, int element, double by, int token)
+    public double OfEntropyGradient(IReference expected, int element, double by, int token)
     {
         double p = expected.LogSumExpGradient[element], gradient = Math.Abs(expected.EntropyGradient[element]);
         double ofLogSumExp = Math.Exp(4e-16 * Math.Abs(expected.LogSumExp[token])) - 1;

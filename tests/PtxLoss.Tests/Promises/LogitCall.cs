@@ -5,7 +5,10 @@ namespace PtxLosses.Tests;
 /// <summary>A drawn call, with all that it reads and writes in memory of the test's choice.</summary>
 internal abstract class LogitCall
 {
-    public static LogitCall Of(CallDraw drawn, Memories memories)
+    /// <param name="drawn">What was drawn.</param>
+    /// <param name="memories">Where its memory lies.</param>
+    /// <param name="referee">Who says what it must answer, if it is not the scalar reference.</param>
+    public static LogitCall Of(CallDraw drawn, Memories memories, Referee? referee = null)
     {
         return drawn.Element switch
         {
@@ -19,10 +22,10 @@ internal abstract class LogitCall
             where TLogit : unmanaged
             => drawn.Target switch
             {
-                "int" => new LogitCall<TLogit, int>(drawn, memories),
-                "long" => new LogitCall<TLogit, long>(drawn, memories),
-                "ushort" => new LogitCall<TLogit, ushort>(drawn, memories),
-                _ => new LogitCall<TLogit, sbyte>(drawn, memories),
+                "int" => new LogitCall<TLogit, int>(drawn, memories, referee ?? Referee.Scalar),
+                "long" => new LogitCall<TLogit, long>(drawn, memories, referee ?? Referee.Scalar),
+                "ushort" => new LogitCall<TLogit, ushort>(drawn, memories, referee ?? Referee.Scalar),
+                _ => new LogitCall<TLogit, sbyte>(drawn, memories, referee ?? Referee.Scalar),
             };
     }
 
@@ -43,6 +46,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private const long Ignored = -100;
     private readonly CallDraw _drawn;
     private readonly Memories _memories;
+    private readonly Referee _referee;
     private readonly double[] _exact;
     private readonly long[] _ids;
     private readonly float[] _weightOf, _probabilityOf;
@@ -65,9 +69,9 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     private PtxLossResult _result;
     private double _sum;
 
-    public LogitCall(CallDraw drawn, Memories memories)
+    public LogitCall(CallDraw drawn, Memories memories, Referee referee)
     {
-        (_drawn, _memories) = (drawn, memories);
+        (_drawn, _memories, _referee) = (drawn, memories, referee);
         (_vocabularySize, _coefficient) = (drawn.VocabularySize, drawn.Coefficient);
         var random = new Random(drawn.Seed);
         _ids = DrawIds(random);
@@ -99,7 +103,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
 
         if (drawn.IsBackward)
         {
-            ScalarReference known = Expected();
+            IReference known = Expected();
             _knownLogSumExp = memories.ToRead(OfTokensThatAreRead(known.LogSumExp));
             _knownEntropy = (drawn.Outputs & 4) != 0 ? memories.ToRead(OfTokensThatAreRead(known.Entropy)) : default;
             _ofLoss = GradientsOf(bit: 1);
@@ -205,7 +209,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
     public override void Judge()
     {
         _memories.Reveal();
-        ScalarReference expected = Expected();
+        IReference expected = Expected();
         if (_drawn.IsDenominator)
         {
             int[] counted = [.. Enumerable.Range(0, _drawn.Tokens).Where(token => IdOf(token) != Ignored).Select(token => PositionOf(token)!.Value)];
@@ -229,7 +233,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         }
     }
 
-    private void JudgeOutputs(ScalarReference expected)
+    private void JudgeOutputs(IReference expected)
     {
         Bounds bounds = Bounds.Of<TLogit>();
         double factor = _drawn.LogitSoftCap == 0 ? 1 : 3;
@@ -273,7 +277,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         return true;
     }
 
-    private void JudgeGradient(ScalarReference expected)
+    private void JudgeGradient(IReference expected)
     {
         Bounds bounds = Bounds.Of<TLogit>();
         double[] gradient = [.. expected.Gradient.Select((_, i) => Exact(i) + (_drawn.Accumulates ? ElementConvert.ToDouble(_initial[i]) : 0))];
@@ -321,7 +325,7 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
         (!_drawn.IsOverTensors || _gradientLayout.GapsAre<TLogit>(_gradient, filler)).Should().BeTrue("gaps are left alone");
     }
 
-    private ScalarReference Expected()
+    private IReference Expected()
     {
         PtxLossOptions options = _options with { IgnoreIndex = (int)Ignored };
         if (_drawn.IsPerToken)
@@ -329,8 +333,15 @@ internal sealed partial class LogitCall<TLogit, TTarget> : LogitCall
             options = options with { Reduction = LossReduction.Sum };
         }
 
-        return ScalarReference.Compute<double, long>(
-            RlLoss, _exact, _ids, _drawn.VocabularySize, _drawn.IsPerToken ? 1 : _coefficient, options, _weights.Span, _drawn.Sequence, _probabilityOf, _drawn.IdsPerToken);
+        return _referee.Answer(new(_exact, _ids, _drawn.VocabularySize, options)
+        {
+            RlLoss = RlLoss,
+            Coefficient = _drawn.IsPerToken ? 1 : _coefficient,
+            Weights = _weights.ToArray(),
+            SequenceLength = _drawn.Sequence,
+            Probabilities = _probabilityOf,
+            IdsPerToken = _drawn.IdsPerToken,
+        });
     }
 
     private long[] DrawIds(Random random)

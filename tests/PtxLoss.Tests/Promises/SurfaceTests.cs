@@ -35,10 +35,12 @@ public class SurfaceTests
            from fault in Gen.Elements(Enum.GetValues<Fault>())
            select new BadDraw(call with { VocabularySize = Math.Min(call.VocabularySize, 300) }, fault);
 
-    internal static void Holds(CallDraw drawn)
+    internal static void Holds(CallDraw drawn) => Holds(drawn, Referee.Scalar);
+
+    internal static void Holds(CallDraw drawn, Referee referee)
     {
         using var memories = new ArrayMemories();
-        var call = LogitCall.Of(drawn, memories);
+        var call = LogitCall.Of(drawn, memories, referee);
 
         call.Run();
 
