@@ -11,20 +11,20 @@ internal sealed class GptModel : Module<Tensor, Tensor>
 {
     private const double Deviation = 0.02;
 
-    private readonly Embedding token_embedding;
-    private readonly Embedding position_embedding;
-    private readonly ModuleList<Block> blocks;
-    private readonly LayerNorm norm;
+    private readonly Embedding _tokenEmbedding;
+    private readonly Embedding _positionEmbedding;
+    private readonly ModuleList<Block> _blocks;
+    private readonly LayerNorm _norm;
 
     /// <summary>Random weights, from torch's own generator.</summary>
     public GptModel(GptShape shape)
         : base(nameof(GptModel))
     {
         Shape = shape;
-        token_embedding = Embedding(shape.Vocabulary, shape.Width);
-        position_embedding = Embedding(shape.Context, shape.Width);
-        blocks = ModuleList([.. Enumerable.Range(0, (int)shape.Layers).Select(_ => new Block(shape))]);
-        norm = LayerNorm(shape.Width);
+        _tokenEmbedding = Embedding(shape.Vocabulary, shape.Width);
+        _positionEmbedding = Embedding(shape.Context, shape.Width);
+        _blocks = ModuleList([.. Enumerable.Range(0, (int)shape.Layers).Select(_ => new Block(shape))]);
+        _norm = LayerNorm(shape.Width);
         RegisterComponents();
         Initialize();
     }
@@ -32,7 +32,7 @@ internal sealed class GptModel : Module<Tensor, Tensor>
     public GptShape Shape { get; }
 
     /// <summary>The weight of the output layer, [vocabulary, width].</summary>
-    public Parameter OutputWeight => token_embedding.weight!;
+    public Parameter OutputWeight => _tokenEmbedding.weight!;
 
     /// <summary>The hidden states of tokens, [batch, tokens, width].</summary>
     /// <param name="tokens">Ids, [batch, tokens].</param>
@@ -47,13 +47,13 @@ internal sealed class GptModel : Module<Tensor, Tensor>
     {
         long first = caches?[0].Length ?? 0;
         Tensor positions = torch.arange(first, first + tokens.shape[1], device: tokens.device);
-        Tensor x = token_embedding.call(tokens) + position_embedding.call(positions);
-        for (int layer = 0; layer < blocks.Count; layer++)
+        Tensor x = _tokenEmbedding.call(tokens) + _positionEmbedding.call(positions);
+        for (int layer = 0; layer < _blocks.Count; layer++)
         {
-            x = blocks[layer].call(x, caches?[layer]);
+            x = _blocks[layer].call(x, caches?[layer]);
         }
 
-        return norm.call(x);
+        return _norm.call(x);
     }
 
     /// <summary>As GPT-2: what many layers add to the residual stream is smaller, by the root of how many they are.</summary>
@@ -72,7 +72,7 @@ internal sealed class GptModel : Module<Tensor, Tensor>
             }
         }
 
-        foreach (Linear output in blocks.SelectMany(block => block.Outputs))
+        foreach (Linear output in _blocks.SelectMany(block => block.Outputs))
         {
             init.normal_(output.weight, 0, Deviation / Math.Sqrt(2 * Shape.Layers));
         }
