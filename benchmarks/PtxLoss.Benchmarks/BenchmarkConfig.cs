@@ -8,8 +8,8 @@ using BenchmarkDotNet.Running;
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
-/// What all benchmarks share. It names no job and no toolchain: the command line may. Without them, BenchmarkDotNet 0.14 builds a
-/// process for each benchmark, on the runtime that it was started on, though it is older than .NET 10.
+/// What all benchmarks share. It names no job and no toolchain: the command line may. Without them, BenchmarkDotNet builds a process
+/// for each benchmark, on the runtime that it was started on.
 /// </summary>
 internal sealed class BenchmarkConfig : ManualConfig
 {

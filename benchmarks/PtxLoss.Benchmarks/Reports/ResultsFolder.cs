@@ -55,7 +55,7 @@ internal sealed class ResultsFolder(string? path)
 internal static class Machine
 {
     public static string CpuName { get; } =
-        HostEnvironmentInfo.GetCurrent().CpuInfo.Value?.ProcessorName?.Trim() ?? "Unknown CPU";
+        HostEnvironmentInfo.GetCurrent().Cpu.Value?.ProcessorName?.Trim() ?? "Unknown CPU";
 
     /// <summary>The name of the processor, fit for a folder.</summary>
     public static string CpuSlug { get; } = Regex.Replace(
