@@ -31,8 +31,8 @@ Option<string[]> peers = new("--peer")
 };
 Option<int> threads = CommandOptions.Integer("--threads", "Threads of each contender.", Environment.ProcessorCount, lowest: 1);
 Option<string?> output = CommandOptions.Text("--out", "DIR", "Where the results go. [default: benchmarks/results/<cpu>]");
-Option<int> ratiosRounds = Rounds(25), scalingRounds = Rounds(10), optionsRounds = Rounds(15), headRounds = Rounds(7), stepRounds = Rounds(7);
-Option<int> torchRounds = Rounds(15);
+Option<int> ratiosRounds = Rounds(25), scalingRounds = Rounds(10), optionsRounds = Rounds(15), headRounds = Rounds(7),
+    stepRounds = Rounds(7), torchRounds = Rounds(11);
 Argument<string> folder = new("DIR") { Description = "Where ratios and scaling left their results." };
 Argument<string> kind = new("kind");
 Option<bool> keepFreed = new(OwnPeer.KeepFreed);

@@ -61,7 +61,8 @@ internal static class RatiosCommand
         string conditions = Machine.Describe(rounds);
         string ratios = new RatioTable(measurements, shape, threads).ToMarkdown(smallCall.AllocatedBytes());
         results.Write("ratios.md", $"# Ratios of one run\n\n{conditions}\n\n{ratios}");
-        results.Write("peers.md", $"# Everything that was timed\n\n{conditions}\n{TimesTable.Legend}\n\n{TimesTable.ToMarkdown(measurements)}");
+        string times = $"{TimesTable.Legend}\n\n{TimesTable.ToMarkdown(measurements)}";
+        results.Write("peers.md", $"# Everything that was timed\n\n{conditions}\n{times}");
         results.WriteCsv("peers.csv", measurements);
     }
 }

@@ -1,8 +1,8 @@
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
-/// Times the library's functions of torch's tensors beside torch's own, as users call them and with memory reused, all in one run,
-/// and writes <c>torch.md</c>.
+/// Times the library's functions of torch's tensors beside torch's own, as users call them and with memory reused, all in one
+/// run, and writes <c>torch.md</c>.
 /// </summary>
 internal static class TorchCommand
 {
@@ -40,6 +40,7 @@ internal static class TorchCommand
         ];
         Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
         var table = new TorchTable(shape, _small, threads, Measurement.Take(contenders, rounds));
-        results.Write("torch.md", $"# PtxLoss.TorchSharp and torch\n\n{Machine.Describe(rounds, TorchTable.Legend)}\n\n{table.ToMarkdown()}");
+        string conditions = Machine.Describe(rounds, TorchTable.Legend);
+        results.Write("torch.md", $"# PtxLoss.TorchSharp and torch\n\n{conditions}\n\n{table.ToMarkdown()}");
     }
 }

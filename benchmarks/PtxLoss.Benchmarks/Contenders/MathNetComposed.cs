@@ -43,7 +43,8 @@ internal sealed class MathNetComposed
         }
     }
 
-    private double Compute() => _problem.Mean(_threads, token => Exponentiate(token).LogSumExp - _rows[token][_problem.Targets[token]]);
+    private double Compute() => _problem.Mean(
+        _threads, token => Exponentiate(token).LogSumExp - _rows[token][_problem.Targets[token]]);
 
     private double ComputeWithGradient() => _problem.Mean(_threads, token =>
     {

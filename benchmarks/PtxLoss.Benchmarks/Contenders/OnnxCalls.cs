@@ -6,8 +6,8 @@ using static Onnx.TensorProto.Types;
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
-/// ONNX Runtime, each model with outputs that it makes and with outputs that are there. Its inference package has no gradients: the
-/// model of the gradient is composed of softmax and what follows from it.
+/// ONNX Runtime, each model with outputs that it makes and with outputs that are there. Its inference package has no gradients:
+/// the model of the gradient is composed of softmax and what follows from it.
 /// </summary>
 internal sealed class OnnxCalls
 {
@@ -61,7 +61,7 @@ internal sealed class OnnxCalls
             GradientAnswers = () =>
             {
                 using IDisposableReadOnlyCollection<OrtValue> made = session.Run(runOptions, _inputNames, _inputs, outputNames);
-                return [.. made.Skip(1).Select(gradient => Sums.Dot(gradient.GetTensorDataAsSpan<float>(), _problem.Logits.Span))];
+                return [.. made.Skip(1).Select(it => Sums.Dot(it.GetTensorDataAsSpan<float>(), _problem.Logits.Span))];
             },
         };
         yield return new(work, OutputMemory.Reused, by, name, () =>
@@ -118,5 +118,9 @@ internal sealed class OnnxCalls
     private static ValueInfoProto LossOfModel() => OnnxModel.Value(Loss, DataType.Float, [1, 1]);
 
     private unsafe OrtValue Value(AlignedFloats matrix) => OrtValue.CreateTensorValueWithData(
-        OrtMemoryInfo.DefaultInstance, TensorElementType.Float, _shape, (nint)matrix.Pointer, (long)matrix.Length * sizeof(float));
+        OrtMemoryInfo.DefaultInstance,
+        TensorElementType.Float,
+        _shape,
+        (nint)matrix.Pointer,
+        (long)matrix.Length * sizeof(float));
 }

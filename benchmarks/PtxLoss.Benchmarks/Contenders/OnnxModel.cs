@@ -17,18 +17,15 @@ internal static class OnnxModel
     }.ToByteArray();
 
     /// <summary>An operation; attributes are whole numbers or texts.</summary>
-    public static NodeProto Node(string type, string[] inputs, string output, params (string Name, object Value)[] attributes) => new()
-    {
-        OpType = type,
-        Input = { inputs },
-        Output = { output },
-        Attribute =
+    public static NodeProto Node(
+        string type, string[] inputs, string output, params (string Name, object Value)[] attributes)
+        => new()
         {
-            attributes.Select(it => it.Value is int number
-                ? new AttributeProto { Name = it.Name, Type = AttributeType.Int, I = number }
-                : new AttributeProto { Name = it.Name, Type = AttributeType.String, S = ByteString.CopyFromUtf8((string)it.Value) }),
-        },
-    };
+            OpType = type,
+            Input = { inputs },
+            Output = { output },
+            Attribute = { attributes.Select(it => Attribute(it.Name, it.Value)) },
+        };
 
     /// <summary>Name, type and shape of an input or output.</summary>
     public static ValueInfoProto Value(string name, DataType type, long[] shape)
@@ -49,4 +46,8 @@ internal static class OnnxModel
     /// <summary>A constant of whole numbers.</summary>
     public static TensorProto Constant(string name, long[] values)
         => new() { Name = name, DataType = (int)DataType.Int64, Dims = { values.LongLength }, Int64Data = { values } };
+
+    private static AttributeProto Attribute(string name, object value) => value is int number
+        ? new() { Name = name, Type = AttributeType.Int, I = number }
+        : new() { Name = name, Type = AttributeType.String, S = ByteString.CopyFromUtf8((string)value) };
 }

@@ -19,7 +19,7 @@ internal abstract class TorchCalls
         });
         if (request.Peer.KeepsFreed && !TorchMemory.KeepFreed())
         {
-            throw new PeerMissingException("libtorch with memory reused: the allocator here cannot be told to keep what is freed");
+            throw new PeerMissingException("libtorch with memory reused, since the allocator here cannot be told to keep it");
         }
 
         torch.set_num_threads(request.Threads);

@@ -21,10 +21,11 @@ internal sealed class RatioTable(IReadOnlyList<Measurement> measurements, Shape 
             "Forward, in cache",
             measurements.Last(it => it.By == Contender.PtxLoss && it.Shape == inCache),
             Fastest(it => it.IsPeer && it.Shape == inCache && it.Threads == 1));
-        AddTimes("Forward, best peer, reused memory", Ours(Names.Compute), BestPeer(Work.Forward, OutputMemory.Reused));
-        AddTimes("Loss and gradient, best peer, reused memory", Ours(Names.ToOther), BestPeer(Work.Gradient, OutputMemory.Reused));
-        AddTimes("Forward, best peer, fresh memory", OfTensors(Work.Forward), BestPeer(Work.Forward, OutputMemory.Fresh));
-        AddTimes("Loss and gradient, best peer, fresh memory", OfTensors(Work.Gradient), BestPeer(Work.Gradient, OutputMemory.Fresh));
+        const OutputMemory fresh = OutputMemory.Fresh, reused = OutputMemory.Reused;
+        AddTimes("Forward, best peer, reused memory", Ours(Names.Compute), BestPeer(Work.Forward, reused));
+        AddTimes("Loss and gradient, best peer, reused memory", Ours(Names.ToOther), BestPeer(Work.Gradient, reused));
+        AddTimes("Forward, best peer, fresh memory", OfTensors(Work.Forward), BestPeer(Work.Forward, fresh));
+        AddTimes("Loss and gradient, best peer, fresh memory", OfTensors(Work.Gradient), BestPeer(Work.Gradient, fresh));
 
         Measurement[] fewRows =
         [

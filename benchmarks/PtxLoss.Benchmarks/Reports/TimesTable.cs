@@ -6,9 +6,9 @@ namespace PtxLosses.Benchmarks;
 internal static class TimesTable
 {
     public const string Legend = """
-        Memory: fresh, where outputs go to memory that each run asks for anew, as users call it; reused, where they go to memory that
-        was used before, allocated ahead or kept by the allocator. × PtxLoss: the time relative to that of PtxLoss: Compute or, of
-        gradients, ComputeWithGradient, to another buffer.
+        Memory: fresh, where outputs go to memory that each run asks for anew, as users call it; reused, where they go to memory
+        that was used before, allocated ahead or kept by the allocator. × PtxLoss: the time relative to that of PtxLoss: Compute
+        or, of gradients, ComputeWithGradient, to another buffer.
         """;
 
     /// <summary>A line for each measurement, fastest first.</summary>
@@ -25,8 +25,8 @@ internal static class TimesTable
                 .Append("| Whose | What | Memory | Median | GB/s | × PtxLoss |\n| --- | --- | --- | --: | --: | --: |\n");
             foreach (Measurement it in group.OrderBy(it => it.Milliseconds))
             {
-                markdown.Append($"| {it.By} | {it.Name} | {Describe(it.Memory)} | {it.Milliseconds:G4} ms | {it.GigabytesPerSecond:F1} "
-                    + $"| {it.Milliseconds / ours?.Milliseconds:F2} |\n");
+                markdown.Append($"| {it.By} | {it.Name} | {Describe(it.Memory)} | {it.Milliseconds:G4} ms "
+                    + $"| {it.GigabytesPerSecond:F1} | {it.Milliseconds / ours?.Milliseconds:F2} |\n");
             }
 
             markdown.Append('\n');

@@ -6,10 +6,10 @@ namespace PtxLosses.Benchmarks;
 internal sealed class TorchTable(HeadShape shape, Shape small, int threads, IReadOnlyList<Measurement> measurements)
 {
     public const string Legend = """
-        Shapes are tokens × vocabulary of float32 logits, or tokens × width × vocabulary where the output layer is part of the work.
-        Fresh memory: as users call torch, which takes memory from the system in each step and gives it back. Reused memory: glibc's
-        allocator keeps what is freed, as TorchMemory.KeepFreed() tells it, for torch and for PtxLoss.TorchSharp alike. Ratios are
-        torch's time or memory over that of PtxLoss.TorchSharp. In place, the gradient replaces the logits.
+        Shapes are tokens × vocabulary of float32 logits, or tokens × width × vocabulary where the output layer is part of the
+        work. Fresh memory: as users call torch, which takes memory from the system in each step and gives it back. Reused memory:
+        glibc's allocator keeps what is freed, as TorchMemory.KeepFreed() tells it, for torch and for PtxLoss.TorchSharp alike.
+        Ratios are torch's time or memory over that of PtxLoss.TorchSharp. In place, the gradient replaces the logits.
         """;
 
     private static readonly (string What, string OfTorch, string Ours)[] _ofLogits =
@@ -25,12 +25,8 @@ internal sealed class TorchTable(HeadShape shape, Shape small, int threads, IRea
         ("`linear_cross_entropy` under `no_grad`", Names.Linear, Names.LinearCrossEntropy),
     ];
 
-    private static readonly (string What, string Core, string Ours)[] _wrapped =
-    [
-        ("`cross_entropy`, forward and backward", Names.ToOther, Names.CrossEntropyBackward),
-        ("the same, `inplace: true`", Names.InPlace, Names.CrossEntropyInPlace),
-        ("`cross_entropy` under `no_grad`", Names.Compute, Names.CrossEntropy),
-    ];
+    /// <summary>The calls over spans that those of <see cref="_ofLogits"/> make.</summary>
+    private static readonly string[] _core = [Names.ToOther, Names.InPlace, Names.Compute];
 
     private string Torch => measurements.First(it => it.Library == Contender.Libtorch).By;
 
@@ -59,16 +55,20 @@ internal sealed class TorchTable(HeadShape shape, Shape small, int threads, IRea
         }
 
         text.Append($"\n## What autograd and tensors cost, {small}, {threads} threads\n\n")
-            .Append("The time of PtxLoss.TorchSharp, and in brackets how far it is above the same call of PtxLoss over spans.\n\n")
-            .Append("| What | PtxLoss | fresh memory | reused memory |\n| --- | --: | --: | --: |\n");
-        foreach (var (what, core, ours) in _wrapped)
+            .Append("In brackets: how far PtxLoss.TorchSharp is above the same call of PtxLoss over spans.\n\n")
+            .Append("| What | PtxLoss | PtxLoss.TorchSharp, fresh memory | PtxLoss.TorchSharp, reused memory ")
+            .Append($"| {Torch}, reused memory |\n")
+            .Append("| --- | --: | --: | --: | --: |\n");
+        foreach (var (row, core) in _ofLogits.Zip(_core))
         {
             double bare = Find(small, Contender.PtxLoss, core, OutputMemory.Reused)!.Milliseconds;
-            text.Append($"| {what} | {1e3 * bare:F1} µs | {Above(OutputMemory.Fresh)} | {Above(OutputMemory.Reused)} |\n");
+            string ofTorch = Microseconds(Find(small, Contender.Libtorch, row.OfTorch, OutputMemory.Reused));
+            text.Append($"| {row.What} | {1e3 * bare:F1} µs | {Above(OutputMemory.Fresh)} | {Above(OutputMemory.Reused)} ")
+                .Append($"| {ofTorch} |\n");
 
             string Above(OutputMemory memory)
-                => Find(small, Contender.TorchSharp, ours, memory)?.Milliseconds is { } time
-                    ? $"{1e3 * time:F1} µs ({1e3 * (time - bare):+0.0;-0.0})"
+                => Find(small, Contender.TorchSharp, row.Ours, memory) is { } it
+                    ? $"{Microseconds(it)} ({1e3 * (it.Milliseconds - bare):+0.0;-0.0})"
                     : "";
         }
 
@@ -88,6 +88,8 @@ internal sealed class TorchTable(HeadShape shape, Shape small, int threads, IRea
     }
 
     private static string Text(double? milliseconds) => milliseconds is { } known ? $"{known:G4} ms" : "";
+
+    private static string Microseconds(Measurement? it) => it is null ? "" : $"{1e3 * it.Milliseconds:F1} µs";
 
     private Measurement? OfTorch(string name, OutputMemory memory) => Find(shape.Logits, Contender.Libtorch, name, memory);
 

@@ -10,7 +10,9 @@ internal sealed record OwnPeer(string Kind, bool KeepsFreed = false, int? Measur
 {
     public const string Verb = "peer", KeepFreed = "--keep-freed", MemoryOf = "--memory-of";
 
-    public const string Avx2 = "avx2", Head = "head", Step = "step", Torch = "torch", OnnxRuntime = "onnxruntime", MathNet = "mathnet";
+    public const string Avx2 = "avx2", Head = "head", Step = "step";
+
+    public const string Torch = "torch", OnnxRuntime = "onnxruntime", MathNet = "mathnet";
 
     /// <summary>Torch, and this library on its tensors: as users call them, and with memory reused.</summary>
     public static IReadOnlyList<OwnPeer> TorchBothWays { get; } = [new(Torch), new(Torch, KeepsFreed: true)];

@@ -64,42 +64,44 @@ internal static class PeerHost
         [OwnPeer.MathNet] = MathNetComposed.OfPeer,
     };
 
-    /// <summary>Runs each contender once and says what it answers; then times those whose turn it is, until there is no more input.</summary>
+    /// <summary>Runs each contender once and says what it answers; then times those whose turn it is, until input ends.</summary>
     public static void Run(PeerRequest request)
     {
+        TextWriter answers = Console.Out;
+        Console.SetOut(Console.Error); // for libraries that have something to say
         List<Func<double>> turns = [];
         try
         {
             if (request.Peer.Measured is { } number)
             {
-                Measure(request, number);
+                answers.WriteLine(Measured(request, number));
             }
             else
             {
                 foreach (PeerCall call in CallsOf(request))
                 {
-                    Announce(call, call.Run(), bytes: null);
+                    answers.WriteLine(Announcement(call, call.Run(), bytes: null));
                     turns.Add(Contender.TurnsOf(() => call.Run()));
                 }
             }
         }
         catch (PeerMissingException missing)
         {
-            Console.WriteLine($"{PeerProcess.LeftOut}\t{missing.Message}");
+            answers.WriteLine($"{PeerProcess.LeftOut}\t{missing.Message}");
             return;
         }
 
-        Console.WriteLine(PeerProcess.Ready);
+        answers.WriteLine(PeerProcess.Ready);
         while (Console.ReadLine() is { } turn)
         {
-            Console.WriteLine(turns[int.Parse(turn)]());
+            answers.WriteLine(turns[int.Parse(turn)]());
         }
     }
 
     /// <summary>
-    /// Says how much memory the first run of one contender takes: alone in its process, where it does not find what another kept.
+    /// How much memory the first run of one contender takes: alone in its process, where it does not find what another kept.
     /// </summary>
-    private static void Measure(PeerRequest request, int number)
+    private static string Measured(PeerRequest request, int number)
     {
         // A run of next to no size compiles the code and starts the threads.
         string folder = Directory.CreateTempSubdirectory().FullName;
@@ -113,10 +115,10 @@ internal static class PeerHost
         PeerCall call = CallsOf(request).ElementAt(number);
         double? loss = null;
         long? bytes = ProcessMemory.PeakAbove(() => loss = call.Run());
-        Announce(call, loss ?? call.Run(), bytes - call.GradientBytes);
+        return Announcement(call, loss ?? call.Run(), bytes - call.GradientBytes);
     }
 
-    private static void Announce(PeerCall call, double loss, long? bytes)
+    private static string Announcement(PeerCall call, double loss, long? bytes)
     {
         List<object> fields = [call.Work, call.Memory, call.By, call.Name, loss];
         fields.AddRange(call.GradientAnswers().Cast<object>());
@@ -125,7 +127,7 @@ internal static class PeerHost
             fields.Add(known);
         }
 
-        Console.WriteLine(string.Join('\t', fields));
+        return string.Join('\t', fields);
     }
 
     private static IEnumerable<PeerCall> CallsOf(PeerRequest request)
