@@ -130,7 +130,7 @@ public partial class ReadmeTests
     [Fact]
     public void The_table_of_peers_is_part_of_the_one_that_the_benchmarks_wrote()
     {
-        const string header = "| Whose | What | Median | GB/s | × PtxLoss |";
+        const string header = "| Whose | What | ";
         string readme = Path.Combine(Repository.Root, "README.md");
         string peers = Link().Matches(File.ReadAllText(readme)).Select(link => link.Groups["path"].Value)
             .Single(path => path.EndsWith("/peers.md", StringComparison.Ordinal));
@@ -142,7 +142,7 @@ public partial class ReadmeTests
         ];
         string[] rows =
         [
-            .. File.ReadLines(readme).SkipWhile(line => line != header).Skip(2).TakeWhile(line => line.StartsWith('|')),
+            .. File.ReadLines(readme).SkipWhile(line => !line.StartsWith(header, StringComparison.Ordinal)).Skip(2).TakeWhile(line => line.StartsWith('|')),
         ];
 
         rows.Should().HaveCountGreaterThan(8).And.BeSubsetOf(measured);
