@@ -8,8 +8,8 @@ using BenchmarkDotNet.Running;
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
-/// What all benchmarks share. It names no job and no toolchain: the command line may. Without them, BenchmarkDotNet 0.14 builds a
-/// process for each benchmark, on the runtime that it was started on, though it is older than .NET 10.
+/// What all benchmarks share. It names no job and no toolchain: the command line may. Without them, BenchmarkDotNet builds a
+/// process for each benchmark, on the runtime that it was started on.
 /// </summary>
 internal sealed class BenchmarkConfig : ManualConfig
 {
@@ -19,6 +19,7 @@ internal sealed class BenchmarkConfig : ManualConfig
         AddColumn(new ThroughputColumn());
         AddDiagnoser(MemoryDiagnoser.Default);
         HideColumns(Column.RatioSD, Column.Gen0, Column.Gen1, Column.Gen2, Column.AllocRatio);
+        WithBuildTimeout(TimeSpan.FromMinutes(10)); // it builds the libraries and this program anew, and copies libtorch
         WithOrderer(new SmallestFirst());
     }
 

@@ -6,9 +6,9 @@ namespace PtxLosses.Benchmarks;
 /// The data that losses from hidden states are timed on, and the check of what is timed: losses against those of all logits in
 /// double precision, gradients in a few rows of each.
 /// </summary>
-internal sealed class HeadProblem : IPeerProblem, IDisposable
+internal sealed class HeadProblem : IPeerProblem
 {
-    private const string HiddenFile = "hidden.f32", WeightFile = "weight.f32";
+    public const string HiddenFile = "hidden.f32", WeightFile = "weight.f32";
 
     private readonly Lazy<AlignedFloats> _hiddenGradient;
     private readonly Lazy<AlignedFloats> _weightGradient;
@@ -76,16 +76,16 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
     /// <summary>The data that <see cref="Save"/> left.</summary>
     public static HeadProblem Load(HeadShape shape, string folder)
     {
-        var problem = new HeadProblem(shape, TargetFile.Load(folder));
-        problem.Hidden.Load(Path.Combine(folder, HiddenFile));
-        problem.Weight.Load(Path.Combine(folder, WeightFile));
+        var problem = new HeadProblem(shape, Array.ConvertAll(TargetFile.Load(folder), target => (int)target));
+        FloatFile.Load(Path.Combine(folder, HiddenFile), problem.Hidden.Span);
+        FloatFile.Load(Path.Combine(folder, WeightFile), problem.Weight.Span);
         return problem;
     }
 
     public void Save(string folder)
     {
-        Hidden.Save(Path.Combine(folder, HiddenFile));
-        Weight.Save(Path.Combine(folder, WeightFile));
+        FloatFile.Save(Path.Combine(folder, HiddenFile), Hidden.Span);
+        FloatFile.Save(Path.Combine(folder, WeightFile), Weight.Span);
         TargetFile.Save(folder, Targets);
     }
 
@@ -123,18 +123,6 @@ internal sealed class HeadProblem : IPeerProblem, IDisposable
             $"{contender}: weight gradient, row {word}",
             Row(WeightGradient, word),
             Weighted(Hidden, token => LogitGradient(token, word))));
-    }
-
-    /// <summary>Σ gradient · value, in double.</summary>
-    public double Dot(AlignedFloats gradient, AlignedFloats values)
-    {
-        double sum = 0;
-        for (int row = 0; row < values.Length / HeadShape.Width; row++)
-        {
-            sum += TensorPrimitives.Dot<double>(Doubles(gradient, row), Doubles(values, row));
-        }
-
-        return sum;
     }
 
     public void Dispose()

@@ -6,7 +6,7 @@ namespace PtxLosses.Benchmarks;
 /// The data that losses are timed on, and the check of what is timed: nothing is, before every contender has answered as the
 /// double-precision reference does, on the very data.
 /// </summary>
-internal sealed class LossProblem : IPeerProblem, IDisposable
+internal sealed class LossProblem : IPeerProblem
 {
     /// <summary>An RL loss as any other.</summary>
     public const double RlLoss = 0.5;
@@ -17,7 +17,7 @@ internal sealed class LossProblem : IPeerProblem, IDisposable
     /// <summary>Rows repeat after these many, which no contender can know.</summary>
     private const int DistinctRows = 1024;
 
-    private const string LogitsFile = "logits.f32";
+    public const string LogitsFile = "logits.f32";
 
     private readonly Lazy<AlignedFloats> _gradient;
     private readonly Lazy<(double Loss, double GradientDotLogits)[]> _rows;
@@ -85,14 +85,14 @@ internal sealed class LossProblem : IPeerProblem, IDisposable
     /// <summary>The data that <see cref="Save"/> left.</summary>
     public static LossProblem Load(Shape shape, string folder)
     {
-        var problem = new LossProblem(shape, TargetFile.Load(folder));
-        problem.Logits.Load(Path.Combine(folder, LogitsFile));
+        var problem = new LossProblem(shape, Array.ConvertAll(TargetFile.Load(folder), target => (int)target));
+        FloatFile.Load(Path.Combine(folder, LogitsFile), problem.Logits.Span);
         return problem;
     }
 
     public void Save(string folder)
     {
-        Logits.Save(Path.Combine(folder, LogitsFile));
+        FloatFile.Save(Path.Combine(folder, LogitsFile), Logits.Span);
         TargetFile.Save(folder, Targets);
     }
 

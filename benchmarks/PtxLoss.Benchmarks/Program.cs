@@ -17,11 +17,11 @@ Option<HeadShape[]> headShapes = new("--shape")
     DefaultValueFactory = _ => [.. HeadShape.Defaults],
     CustomParser = argument => ParseEach(argument, HeadShape.Parse),
 };
-Option<HeadShape> stepShape = new("--shape")
+Option<HeadShape> oneHeadShape = new("--shape")
 {
     Description = "The hidden states and the weight: tokens x width x vocabulary.",
     HelpName = "1024x768x50304",
-    DefaultValueFactory = _ => StepCommand.DefaultShape,
+    DefaultValueFactory = _ => HeadShape.Defaults[0],
     CustomParser = argument => ParseEach(argument, HeadShape.Parse).FirstOrDefault(),
 };
 Option<string[]> peers = new("--peer")
@@ -31,10 +31,13 @@ Option<string[]> peers = new("--peer")
 };
 Option<int> threads = CommandOptions.Integer("--threads", "Threads of each contender.", Environment.ProcessorCount, lowest: 1);
 Option<string?> output = CommandOptions.Text("--out", "DIR", "Where the results go. [default: benchmarks/results/<cpu>]");
-Option<int> ratiosRounds = Rounds(25), scalingRounds = Rounds(10), optionsRounds = Rounds(15), headRounds = Rounds(7);
-Option<int> stepRounds = Rounds(7);
+Option<int> ratiosRounds = Rounds(25), scalingRounds = Rounds(10), optionsRounds = Rounds(15), headRounds = Rounds(7),
+    stepRounds = Rounds(7), torchRounds = Rounds(11);
 Argument<string> folder = new("DIR") { Description = "Where ratios and scaling left their results." };
-Argument<string[]> ofPeer = new("arguments");
+Argument<string> kind = new("kind");
+Option<bool> keepFreed = new(OwnPeer.KeepFreed);
+Option<int?> memoryOf = new(OwnPeer.MemoryOf);
+Argument<string[]> toldToPeer = new("arguments") { Arity = ArgumentArity.OneOrMore };
 
 var root = new RootCommand("""
     Times PtxLoss. The commands below compare it with others in one run, and benchmarks/README.md says how. All other arguments go
@@ -62,15 +65,18 @@ var root = new RootCommand("""
         it.GetValue(headShapes)!, it.GetValue(threads), it.GetValue(headRounds), it.GetValue(peers)!, Results(it))),
     On(new Command("step", "A whole step of PPO-ptx from hidden states, and its calls, their time and memory: step.md.")
     {
-        stepShape, threads, stepRounds, output,
-    }, it => StepCommand.Run(it.GetValue(stepShape), it.GetValue(threads), it.GetValue(stepRounds), Results(it))),
+        oneHeadShape, threads, stepRounds, output,
+    }, it => StepCommand.Run(it.GetValue(oneHeadShape), it.GetValue(threads), it.GetValue(stepRounds), Results(it))),
+    On(new Command("torch", "PtxLoss.TorchSharp beside torch's own functions: torch.md.")
+    {
+        oneHeadShape, threads, torchRounds, output,
+    }, it => TorchCommand.Run(it.GetValue(oneHeadShape), it.GetValue(threads), it.GetValue(torchRounds), Results(it))),
     On(new Command("chart", "Draws what ratios and scaling measured: throughput.svg, scaling.svg.") { folder },
         it => ChartCommand.Run(new ResultsFolder(it.GetValue(folder)))),
 
-    // Started by ratios, by head and by step.
-    On(new Command(ServeCommand.Verb) { ofPeer }, it => ServeCommand.Run(it.GetValue(ofPeer)!), hidden: true),
-    On(new Command(HeadMemoryCommand.Verb) { ofPeer }, it => HeadMemoryCommand.Run(it.GetValue(ofPeer)!), hidden: true),
-    On(new Command(StepMemoryCommand.Verb) { ofPeer }, it => StepMemoryCommand.Run(it.GetValue(ofPeer)!), hidden: true),
+    // Started by the others.
+    On(new Command(OwnPeer.Verb) { kind, keepFreed, memoryOf, toldToPeer }, it => PeerHost.Run(PeerRequest.Parse(
+        new(it.GetValue(kind)!, it.GetValue(keepFreed), it.GetValue(memoryOf)), it.GetValue(toldToPeer)!)), hidden: true),
 };
 
 return args is [var first, ..] && (first is "--help" or "-h" or "-?" || root.Subcommands.Any(command => command.Name == first))

@@ -120,9 +120,9 @@ int main(int, char **argv) {
     };
     forward();
     const double loss = differentiate();
-    std::printf("Forward\t%s\t%s, logits only\t%.9g\n", by.by.c_str(), by.name.c_str(), loss);
+    std::printf("Forward\tReused\t%s\t%s, logits only\t%.9g\n", by.by.c_str(), by.name.c_str(), loss);
     gradient();
-    std::printf("Gradient\t%s\t%s, three products only\t%.9g\t%.9g\t%.9g\n", by.by.c_str(), by.name.c_str(), loss,
+    std::printf("Gradient\tReused\t%s\t%s, three products only\t%.9g\t%.9g\t%.9g\n", by.by.c_str(), by.name.c_str(), loss,
       dot(hidden_gradient, hidden, tokens * width), dot(weight_gradient, weight, vocabulary * width));
     contenders.push_back(forward);
     contenders.push_back(gradient);

@@ -1,4 +1,5 @@
-// oneDNN as a peer; PeerProcess.cs has the protocol. All memory is allocated ahead.
+// oneDNN as a peer; PeerProcess.cs has the protocol. Outputs go to memory that is allocated ahead, or that each run allocates, as one
+// does who calls oneDNN without a thought for it.
 
 #include <chrono>
 #include <cstdint>
@@ -54,8 +55,8 @@ int main(int, char **argv) {
   engine cpu(engine::kind::cpu, 0);
   stream stream(cpu);
   const memory::desc matrix({tokens, vocabulary}, memory::data_type::f32, memory::format_tag::ab);
-  memory logits(matrix, cpu), log_probabilities(matrix, cpu), upstream(matrix, cpu), gradient(matrix, cpu);
-  const auto floats = [](memory &of) { return static_cast<float *>(of.get_data_handle()); };
+  memory logits(matrix, cpu), upstream(matrix, cpu);
+  const auto floats = [](const memory &of) { return static_cast<float *>(of.get_data_handle()); };
 
   std::vector<int64_t> targets(tokens);
   read(folder + "/logits.f32", floats(logits), tokens * vocabulary);
@@ -68,33 +69,52 @@ int main(int, char **argv) {
   const forward_primitive log_softmax(forward_desc);
   const backward_primitive log_softmax_backward(backward_desc);
 
-  const auto forward = [&] {
-    log_softmax.execute(stream, {{DNNL_ARG_SRC, logits}, {DNNL_ARG_DST, log_probabilities}});
+  struct outputs {
+    memory log_probabilities, gradient;
+  };
+  const auto forward = [&](const outputs &to) {
+    log_softmax.execute(stream, {{DNNL_ARG_SRC, logits}, {DNNL_ARG_DST, to.log_probabilities}});
     stream.wait();
     double sum = 0;
-    for (int64_t t = 0; t < tokens; t++) sum -= floats(log_probabilities)[t * vocabulary + targets[t]];
+    for (int64_t t = 0; t < tokens; t++) sum -= floats(to.log_probabilities)[t * vocabulary + targets[t]];
     return sum / tokens;
   };
-  const auto backward = [&] {
-    const double loss = forward();
+  const auto backward = [&](const outputs &to) {
+    const double loss = forward(to);
     log_softmax_backward.execute(stream,
-      {{DNNL_ARG_DST, log_probabilities}, {DNNL_ARG_DIFF_DST, upstream}, {DNNL_ARG_DIFF_SRC, gradient}});
+      {{DNNL_ARG_DST, to.log_probabilities}, {DNNL_ARG_DIFF_DST, upstream}, {DNNL_ARG_DIFF_SRC, to.gradient}});
     stream.wait();
     return loss;
   };
+  const auto dot = [&](const outputs &of) {
+    double sum = 0;
+    for (int64_t i = 0; i < tokens * vocabulary; i++) sum += static_cast<double>(floats(of.gradient)[i]) * floats(logits)[i];
+    return sum;
+  };
 
   const dnnl_version_t *version = dnnl_version();
-  const auto announce = [&](const char *work, const char *name, double loss) {
-    std::printf("%s\toneDNN %d.%d.%d\t%s\t%.9g", work, version->major, version->minor, version->patch, name, loss);
+  const auto announce = [&](const char *work, const char *where, const char *name, double loss) {
+    std::printf("%s\t%s\toneDNN %d.%d.%d\t%s\t%.9g", work, where, version->major, version->minor, version->patch, name, loss);
   };
-  announce("Forward", "logsoftmax", forward());
-  announce("\nGradient", "logsoftmax, its backward", backward());
-  double dot = 0;
-  for (int64_t i = 0; i < tokens * vocabulary; i++) dot += static_cast<double>(floats(gradient)[i]) * floats(logits)[i];
-  std::printf("\t%.9g\nready\n", dot);
+  const outputs ahead{memory(matrix, cpu), memory(matrix, cpu)};
+  std::vector<std::function<void()>> contenders;
+  for (const bool fresh : {false, true}) {
+    const char *where = fresh ? "Fresh" : "Reused";
+    const outputs first = fresh ? outputs{memory(matrix, cpu), memory(matrix, cpu)} : ahead;
+    announce("Forward", where, "logsoftmax", forward(first));
+    announce("\nGradient", where, "logsoftmax, its backward", backward(first));
+    std::printf("\t%.9g\n", dot(first));
+    if (fresh) {
+      contenders.push_back([&] { forward({memory(matrix, cpu), memory()}); });
+      contenders.push_back([&] { backward({memory(matrix, cpu), memory(matrix, cpu)}); });
+    } else {
+      contenders.push_back([&] { forward(ahead); });
+      contenders.push_back([&] { backward(ahead); });
+    }
+  }
+  std::printf("ready\n");
   std::fflush(stdout);
 
-  const std::function<double()> contenders[] = {forward, backward};
   for (std::string line; std::getline(std::cin, line);) {
     const auto &run = contenders[std::stoi(line)];
     run(); // wakes threads and caches

@@ -140,7 +140,8 @@ public static partial class PtxLoss
             options,
             tokenWeights);
 
-    /// <inheritdoc cref="Denominator{TTarget}(ReadOnlySpan{TTarget}, PtxLossOptions, ReadOnlySpan{float})"/>
+    /// <inheritdoc cref="Denominator{TTarget}(ReadOnlySpan{TTarget}, PtxLossOptions, ReadOnlySpan{float})"
+    ///     path="/*[not(@name='targets' or @name='options' or @name='tokenWeights')]"/>
     /// <param name="targets">
     /// The target ids, of any shape; those outside a vocabulary count as well, unless they are ignored. With
     /// <see cref="PtxLossOptions.ShiftTargets"/> the first of each sequence, the last dimension, is left out.

@@ -2,45 +2,55 @@ using System.Reflection;
 
 namespace PtxLosses.PackageTests;
 
-/// <summary>
-/// The program in Consumer/, with the package from a feed and a cache of its own: built, and published trimmed.
-/// </summary>
+/// <summary>A program of these tests in a folder of its own, with a package from a feed and a cache of its own.</summary>
 internal sealed class Consumer
 {
-    private readonly string _folder;
+    private readonly string _program, _folder, _version;
 
-    private Consumer(string folder) => _folder = folder;
-
-    /// <summary>Where its packages were restored to.</summary>
-    public string Packages => Path.Combine(_folder, "packages");
-
-    /// <summary>What the program wrote.</summary>
-    public string Output { get; private init; } = "";
-
-    /// <summary>What the trimmed, self-contained program wrote.</summary>
-    public string TrimmedOutput { get; private init; } = "";
-
-    public static async Task<Consumer> Build(string folder, PackageFile package)
+    /// <param name="program">The folder in which the program is, and its name.</param>
+    /// <param name="folder">The folder to make.</param>
+    /// <param name="package">The package that it uses.</param>
+    public Consumer(string program, string folder, PackageFile package)
     {
+        (_program, _folder, _version) = (program, folder, $"-p:PtxLossVersion={package["version"].Value}");
         Directory.CreateDirectory(folder);
-        foreach (string file in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Consumer")))
+        foreach (string file in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, program)))
         {
             File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
         }
 
-        await File.WriteAllTextAsync(Path.Combine(folder, "nuget.config"), Configuration(Path.GetDirectoryName(package.Path)!));
-        string version = $"-p:PtxLossVersion={package["version"].Value}";
-        await DotNet.Run(folder, "restore", "-p:NuGetAudit=false", version); // which would ask the network
-        await DotNet.Run(folder, "build", "-c", "Release", "--no-restore", "-o", "built", version);
-        Task<string> output = DotNet.Run(folder, "built/Consumer.dll");
+        LinkRestoredPackages();
+        File.WriteAllText(Path.Combine(folder, "nuget.config"), Configuration(Path.GetDirectoryName(package.Path)!));
+    }
+
+    /// <summary>Where the packages were restored to that were not there before.</summary>
+    public string Packages => Path.Combine(_folder, "packages");
+
+    /// <summary>Where the program is.</summary>
+    public string OutputFolder => Path.Combine(_folder, "output");
+
+    /// <summary>Links to what was there before; not below the program, whose sources would include those of packages.</summary>
+    private string Restored => $"{_folder}-restored";
+
+    /// <summary>What the program wrote.</summary>
+    public string Output { get; private set; } = "";
+
+    /// <summary>Builds the program, and runs it.</summary>
+    public async Task Build()
+    {
+        await Restore();
+        await DotNet.Run(_folder, "build", "-c", "Release", "--no-restore", "-o", OutputFolder, _version);
+        Output = await DotNet.Run(_folder, Path.Combine(OutputFolder, $"{_program}.dll"));
+    }
+
+    /// <summary>Publishes the program for this machine, self-contained, and runs it.</summary>
+    public async Task Publish(string option)
+    {
+        await Restore(option);
         await DotNet.Run(
-            folder, "publish", "-c", "Release", "-r", Metadata("RuntimeIdentifier"), "--self-contained", "--no-restore",
-            "-o", "published", version);
-        return new Consumer(folder)
-        {
-            Output = await output,
-            TrimmedOutput = await DotNet.RunProgram(Path.Combine(folder, "published", "Consumer"), folder),
-        };
+            _folder, "publish", "-c", "Release", "-r", Metadata("RuntimeIdentifier"), "--self-contained", "--no-restore",
+            "-o", OutputFolder, _version, option);
+        Output = await DotNet.RunProgram(Path.Combine(OutputFolder, _program), _folder);
     }
 
     /// <summary>What the build of the tests knew, from their project file.</summary>
@@ -48,8 +58,33 @@ internal sealed class Consumer
         => typeof(Consumer).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
             .Single(metadata => metadata.Key == key).Value!;
 
-    /// <summary>PtxLoss from the feed alone; the rest from what was restored with these tests, or from nuget.org.</summary>
-    private static string Configuration(string feed)
+    private Task<string> Restore(params string[] options)
+        => DotNet.Run(_folder, ["restore", "-p:NuGetAudit=false", _version, .. options]); // the audit would ask the network
+
+    /// <summary>
+    /// Libtorch, runtimes and compilers, which are up to half a GB each, are used where they were restored with these tests;
+    /// but no PtxLoss, which comes from the feed alone.
+    /// </summary>
+    private void LinkRestoredPackages()
+    {
+        DirectoryInfo restored = Directory.CreateDirectory(Restored);
+        if (OperatingSystem.IsWindows())
+        {
+            return; // where links need a privilege; everything is copied
+        }
+
+        foreach (string package in Directory.GetDirectories(Metadata("NuGetPackageRoot")))
+        {
+            string name = Path.GetFileName(package);
+            if (!name.StartsWith("ptxloss", StringComparison.OrdinalIgnoreCase))
+            {
+                Directory.CreateSymbolicLink(Path.Combine(restored.FullName, name), package);
+            }
+        }
+    }
+
+    /// <summary>The packages from the feed alone; the rest from what was restored with these tests, or from nuget.org.</summary>
+    private string Configuration(string feed)
         => $"""
             <configuration>
               <config>
@@ -57,6 +92,7 @@ internal sealed class Consumer
               </config>
               <fallbackPackageFolders>
                 <clear />
+                <add key="linked" value="{Restored}" />
               </fallbackPackageFolders>
               <packageSources>
                 <clear />
@@ -67,6 +103,7 @@ internal sealed class Consumer
               <packageSourceMapping>
                 <packageSource key="packed">
                   <package pattern="PtxLoss" />
+                  <package pattern="PtxLoss.*" />
                 </packageSource>
                 <packageSource key="restored">
                   <package pattern="*" />

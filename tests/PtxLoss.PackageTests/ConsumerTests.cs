@@ -1,6 +1,8 @@
+using PtxLosses.Torch.Tests;
+
 namespace PtxLosses.PackageTests;
 
-/// <summary>A program that knows nothing but the package, as its users write them.</summary>
+/// <summary>Programs that know nothing but a package, as its users write them.</summary>
 [Collection(nameof(Packed))]
 public class ConsumerTests(Packed packed)
 {
@@ -28,24 +30,61 @@ public class ConsumerTests(Packed packed)
 
         """;
 
+    /// <summary>Those of the same logits from TorchSharp; and the weight after a step of gradient descent, by hand.</summary>
+    private const string TorchNumbers = """
+        loss: 0.3185
+        with the RL loss: 1.5319
+        weight: 2.1705 0.4457 0.8788 2.5988 0.0507 0.2555
+        in place: 2.1705 0.4457 0.8788 2.5988 0.0507 0.2555
+        from hidden states: 2.1705 0.4457 0.8788 2.5988 0.0507 0.2555
+        torch: 2.1705 0.4457 0.8788 2.5988 0.0507 0.2555
+        per token: -0.4170 -0.2200
+        targets is of type Float32, but must be Int64 or Int32. (Parameter 'targets')
+
+        """;
+
     [Fact]
     public async Task It_restores_builds_and_gets_the_right_numbers()
-        => (await packed.Consumer).Output.ReplaceLineEndings("\n").Should().Be(Numbers);
+        => (await packed.Built).Output.ReplaceLineEndings("\n").Should().Be(Numbers);
 
     [Fact]
     public async Task Trimmed_and_self_contained_it_gets_them_too_without_a_warning_for_trimming_or_native_code()
-        => (await packed.Consumer).TrimmedOutput.ReplaceLineEndings("\n").Should().Be(Numbers);
+        => (await packed.Trimmed).Output.ReplaceLineEndings("\n").Should().Be(Numbers);
+
+    [NativeFact]
+    public async Task As_native_code_it_gets_them_too()
+    {
+        Consumer native = (await packed.Native)!;
+
+        native.Output.ReplaceLineEndings("\n").Should().Be(Numbers);
+        Directory.GetFiles(native.OutputFolder, "*.dll").Should().BeEmpty("all of it is in the program");
+    }
+
+    [TorchFact]
+    public async Task On_TorchSharp_a_step_moves_the_weight_as_torch_itself_does()
+        => (await packed.OnTorch)!.Output.ReplaceLineEndings("\n").Should().Be(TorchNumbers);
 
     [Fact]
-    public async Task What_it_restored_is_the_package_and_all_that_the_package_brings()
+    public async Task What_it_has_is_the_package_and_all_that_the_package_brings()
     {
-        string packages = (await packed.Consumer).Packages;
+        Consumer built = await packed.Built;
 
-        Directory.GetDirectories(packages).Select(Path.GetFileName)
-            .Where(name => !name!.StartsWith("microsoft.net", StringComparison.Ordinal)) // the runtime and the trimmer
-            .Should().BeEquivalentTo("ptxloss", "system.numerics.tensors");
-        byte[] restored = await File.ReadAllBytesAsync(
-            Directory.GetFiles(Path.Combine(packages, "ptxloss"), "PtxLoss.dll", SearchOption.AllDirectories).Single());
-        restored.Should().Equal((await packed.Package()).Entries["lib/net10.0/PtxLoss.dll"]);
+        Directory.GetFiles(built.OutputFolder, "*.dll").Select(Path.GetFileName)
+            .Should().BeEquivalentTo("Consumer.dll", "PtxLoss.dll", "System.Numerics.Tensors.dll");
+        await CheckPackages(built, "PtxLoss");
+    }
+
+    [TorchFact]
+    public async Task So_it_is_on_TorchSharp() => await CheckPackages((await packed.OnTorch)!, "PtxLoss", "PtxLoss.TorchSharp");
+
+    private async Task CheckPackages(Consumer consumer, params string[] ids)
+    {
+        Directory.GetDirectories(consumer.Packages, "ptxloss*").Select(Path.GetFileName)
+            .Should().BeEquivalentTo(ids.Select(id => id.ToLowerInvariant()));
+        foreach (string id in ids)
+        {
+            byte[] used = await File.ReadAllBytesAsync(Path.Combine(consumer.OutputFolder, $"{id}.dll"));
+            used.Should().Equal((await packed.Package(id)).Entries[$"lib/net10.0/{id}.dll"]);
+        }
     }
 }

@@ -7,9 +7,11 @@ namespace PtxLosses.PackageTests;
 /// <summary>A .nupkg or .snupkg and what is in it.</summary>
 internal sealed class PackageFile
 {
-    public PackageFile(string feed, string extension)
+    public PackageFile(string feed, string id, string extension)
     {
-        Path = Directory.GetFiles(feed, "*" + extension).Should().ContainSingle().Subject;
+        Path = Directory.GetFiles(feed, $"{id}.*{extension}")
+            .Where(path => IsVersion(System.IO.Path.GetFileName(path)[(id.Length + 1)..]))
+            .Should().ContainSingle().Subject;
         using ZipArchive archive = ZipFile.OpenRead(Path);
         Entries = archive.Entries.ToDictionary(entry => entry.FullName, Read, StringComparer.Ordinal);
     }
@@ -36,6 +38,9 @@ internal sealed class PackageFile
     }
 
     public string Text(string entry) => Encoding.UTF8.GetString(Entries[entry]);
+
+    /// <summary>One id may be the beginning of another one.</summary>
+    private static bool IsVersion(string text) => char.IsAsciiDigit(text[0]);
 
     private static byte[] Read(ZipArchiveEntry entry)
     {

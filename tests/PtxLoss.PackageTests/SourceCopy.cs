@@ -3,7 +3,7 @@ using System.Xml.Linq;
 namespace PtxLosses.PackageTests;
 
 /// <summary>
-/// A copy of what the package is made from, in another folder: the tests build there, where no other build is at work, and show
+/// A copy of what the packages are made from, in another folder: the tests build there, where no other build is at work, and show
 /// that the folder leaves no trace. To the build it looks like a clone of <see cref="Origin"/>.
 /// </summary>
 internal sealed class SourceCopy
@@ -12,14 +12,17 @@ internal sealed class SourceCopy
     public const string Commit = "0123456789abcdef0123456789abcdef01234567";
 
     private static readonly string[] _files =
-        ["Directory.Build.props", "Directory.Packages.props", ".editorconfig", "README.md", "CHANGELOG.md", "docs/icon.png"];
+    [
+        "Directory.Build.props", "Directory.Packages.props", ".editorconfig", "README.md", "CHANGELOG.md", "docs/icon.png",
+        "src/Package.targets",
+    ];
 
     private readonly string _root;
 
     public SourceCopy(string root)
     {
         _root = root;
-        foreach (string file in _files.Concat(FilesBelow("src/PtxLoss")))
+        foreach (string file in _files.Concat(Packed.Ids.SelectMany(id => FilesBelow($"src/{id}"))))
         {
             string copy = Path.Combine(root, file);
             Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
@@ -40,10 +43,15 @@ internal sealed class SourceCopy
     public void ForgetOrigin() => Write(".git/config", "[core]\n\trepositoryformatversion = 0\n");
 
     /// <summary>As a user would, but without analyzers, which take most of the time, and without the network.</summary>
-    public Task<string> Pack(string feed, params string[] options)
-        => DotNet.Run(
-            _root,
-            ["pack", "src/PtxLoss", "-c", "Release", "-o", feed, "-p:RunAnalyzers=false", "-p:NuGetAudit=false", .. options]);
+    public async Task Pack(string feed, params string[] options)
+    {
+        foreach (string id in Packed.Ids)
+        {
+            await DotNet.Run(
+                _root,
+                ["pack", $"src/{id}", "-c", "Release", "-o", feed, "-p:RunAnalyzers=false", "-p:NuGetAudit=false", .. options]);
+        }
+    }
 
     private static IEnumerable<string> FilesBelow(string folder)
         => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), "*", SearchOption.AllDirectories)

@@ -35,12 +35,14 @@ internal static class Libtorch
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class TorchFactAttribute : FactAttribute
 {
-    public TorchFactAttribute() => Skip = Libtorch.ReasonToSkip;
+    public TorchFactAttribute([CallerFilePath] string? file = null, [CallerLineNumber] int line = -1)
+        : base(file, line) => Skip = Libtorch.ReasonToSkip;
 }
 
 /// <summary>As <see cref="TorchFactAttribute"/>.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class TorchTheoryAttribute : TheoryAttribute
 {
-    public TorchTheoryAttribute() => Skip = Libtorch.ReasonToSkip;
+    public TorchTheoryAttribute([CallerFilePath] string? file = null, [CallerLineNumber] int line = -1)
+        : base(file, line) => Skip = Libtorch.ReasonToSkip;
 }

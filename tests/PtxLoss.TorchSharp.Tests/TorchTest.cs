@@ -1,5 +1,5 @@
 // One thread's handles and counts are looked at, and each test keeps both cores busy by itself.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
 
 namespace PtxLosses.Torch.Tests;
 

@@ -30,7 +30,7 @@ internal static class ChartCommand
 
         // The shape and threads that most of them were timed on.
         var group = measurements.GroupBy(it => (it.Shape, it.Threads)).MaxBy(group => group.Count())!;
-        var svg = new Svg(width, 150 + (row * group.Count()));
+        var svg = new Svg(width, 170 + (row * group.Count()));
         svg.Text(16, 28, $"{Describe(group.Key.Shape)} float32 logits, {Describe(group.Key.Threads)}, {cpu}", "title");
         double y = 34;
         foreach (var works in group.GroupBy(it => it.Work).OrderBy(works => works.Key))
@@ -41,16 +41,24 @@ internal static class ChartCommand
             foreach (Measurement it in bars)
             {
                 double length = longest * it.GigabytesPerSecond / bars[0].GigabytesPerSecond, baseline = y + thickness - 4;
-                svg.Text(left - 8, baseline, it.By == Contender.Limit ? $"{it.Name} ({it.By})" : $"{it.By}: {it.Name}", "end");
+                svg.Text(left - 8, baseline, NameOf(it), "end");
                 svg.Box(left, y, length, thickness, ColorOf(it.By));
-                svg.Text(left + length + 6, baseline, $"{it.GigabytesPerSecond:F1} GB/s, {it.Milliseconds:G3} ms", "note");
+                svg.Text(left + length + 6, baseline, $"{it.GigabytesPerSecond:F1} GB/s, {it.Milliseconds:G4} ms", "note");
                 y += row;
             }
         }
 
         svg.Text(16, y + 24, "GB/s: the size of the logits, each counted once, over the median time. Longer is faster.", "note");
+        const string freshMemory =
+            "Fresh memory: outputs go to memory that each run asks for anew; of all others, to memory used before.";
+        svg.Text(16, y + 44, freshMemory, "note");
         return svg.ToString();
     }
+
+    private static string NameOf(Measurement it)
+        => it.By == Contender.Limit ? $"{it.Name} ({it.By})"
+            : it.Memory == OutputMemory.Fresh ? $"{it.By}: {it.Name}, fresh memory"
+            : $"{it.By}: {it.Name}";
 
     /// <summary>Panels side by side, logarithmic both ways, with one legend.</summary>
     private static string Scaling(
@@ -123,7 +131,7 @@ internal static class ChartCommand
     private static string ColorOf(string by) => by switch
     {
         Contender.Limit => "#9a9a9a",
-        Contender.PtxLoss => "#1f5fbf",
+        Contender.PtxLoss or Contender.TorchSharp => "#1f5fbf",
         _ => "#e39b4b",
     };
 

@@ -6,9 +6,6 @@ namespace PtxLosses.Benchmarks;
 /// </summary>
 internal static class HeadCommand
 {
-    private static readonly Work[] _works = [Work.Forward, Work.Gradient];
-    private static readonly bool[] _fusedAndNot = [true, false];
-
     public static void Run(IReadOnlyList<HeadShape> shapes, int threads, int rounds, string[] peerCommands, ResultsFolder results)
     {
         HeadTable[] tables =
@@ -31,15 +28,20 @@ internal static class HeadCommand
         Console.Error.WriteLine($"making and checking {shape}");
         using var problem = new HeadProblem(shape);
         using var peers = new Peers(problem, threads);
-        Array.ForEach(peerCommands, peers.Start);
         List<Contender> contenders =
         [
-            .. from isFused in _fusedAndNot
-               from work in _works
-               let bytes = peers.ExtraBytes(HeadMemoryCommand.StartFor(work, isFused))
-               select new HeadCalls(problem, threads, isFused).ToContender(work) with { ExtraBytes = bytes },
-            .. peers.Contenders,
+            .. HeadCalls.All(problem, threads).Select((it, number) => it.Calls.ToContender(it.Work) with
+            {
+                ExtraBytes = peers.ExtraBytes(new(OwnPeer.Head, Measured: number)),
+            }),
         ];
+        foreach (OwnPeer torch in OwnPeer.TorchBothWays)
+        {
+            peers.Start(torch, measuresMemory: !torch.KeepsFreed);
+        }
+
+        Array.ForEach(peerCommands, peers.Start);
+        contenders.AddRange(peers.Contenders);
         Console.Error.WriteLine($"timing {contenders.Count} contenders in {rounds} rounds");
         return Measurement.Take(contenders, rounds);
     }

@@ -22,9 +22,16 @@ internal static class RatiosCommand
         using var inCache = new LossProblem(InCache(shape));
         using var fewRows = new LossProblem(FewRows);
         using var peers = new Peers(problem, threads);
-        if (Vector512.IsHardwareAccelerated)
+        OwnPeer[] own =
+        [
+            .. Vector512.IsHardwareAccelerated ? [new(OwnPeer.Avx2)] : Array.Empty<OwnPeer>(),
+            .. OwnPeer.TorchBothWays,
+            new(OwnPeer.OnnxRuntime),
+            new(OwnPeer.MathNet),
+        ];
+        foreach (OwnPeer peer in own)
         {
-            peers.Start(ServeCommand.Self, [("DOTNET_EnableAVX512", "0")]);
+            peers.Start(peer);
         }
 
         Array.ForEach(peerCommands, peers.Start);
@@ -35,7 +42,6 @@ internal static class RatiosCommand
             .. field.ReadLimits(),
             field.Compute(),
             .. field.TensorPrimitivesForward(),
-            .. field.MathNet(),
             .. peers.Contenders,
             field.MultiplyLimit(),
             field.ComputeInPlace(),
@@ -55,7 +61,8 @@ internal static class RatiosCommand
         string conditions = Machine.Describe(rounds);
         string ratios = new RatioTable(measurements, shape, threads).ToMarkdown(smallCall.AllocatedBytes());
         results.Write("ratios.md", $"# Ratios of one run\n\n{conditions}\n\n{ratios}");
-        results.Write("peers.md", $"# Everything that was timed\n\n{conditions}\n\n{TimesTable.ToMarkdown(measurements)}");
+        string times = $"{TimesTable.Legend}\n\n{TimesTable.ToMarkdown(measurements)}";
+        results.Write("peers.md", $"# Everything that was timed\n\n{conditions}\n{times}");
         results.WriteCsv("peers.csv", measurements);
     }
 }

@@ -9,8 +9,6 @@ namespace PtxLosses.Benchmarks;
 /// </summary>
 internal static class StepCommand
 {
-    public static readonly HeadShape DefaultShape = new(1024, 768, 50_304);
-
     private const string Steps = "step";
 
     private const string Legend = """
@@ -20,28 +18,19 @@ internal static class StepCommand
         bytes. GFLOP/s: 2 operations per token, column and word of the vocabulary, 6 for gradients, in 10^9 per second.
         """;
 
-    /// <summary>The ways of a step.</summary>
-    public static IReadOnlyList<Func<HeadProblem, int, StepCalls>> Ways { get; } =
-    [
-        (problem, threads) => new HiddenStep<float>(problem, threads),
-        (problem, threads) => new HiddenStep<Half>(problem, threads),
-        (problem, threads) => new HiddenStep<BFloat16>(problem, threads),
-        (problem, threads) => new LogitStep(problem, threads),
-    ];
-
     public static void Run(HeadShape shape, int threads, int rounds, ResultsFolder results)
     {
         Console.Error.WriteLine($"making and checking {shape}");
         using var problem = new HeadProblem(shape);
         using var peers = new Peers(problem, threads);
-        StepCalls[] steps = [.. Ways.Select(way => way(problem, threads))];
+        StepCalls[] steps = [.. StepCalls.Ways(problem, threads)];
         Check(problem, steps);
         Contender[] contenders =
         [
             .. steps.Select((step, way) => new Contender(
                 Work.Gradient, Steps, step.Name, shape.Logits, threads, Contender.TurnsOf(() => step.Run()))
             {
-                ExtraBytes = peers.ExtraBytes(StepMemoryCommand.StartFor(way)),
+                ExtraBytes = peers.ExtraBytes(new(OwnPeer.Step, Measured: way)),
             }),
             .. Calls<float>(steps[0]),
             .. Calls<Half>(steps[1]),
@@ -72,7 +61,7 @@ internal static class StepCommand
                 problem.Check(step.Name, result.LanguageModelLoss);
             }
 
-            double[] actual = [result.Total, problem.Dot(step.WeightGradient, problem.Weight)];
+            double[] actual = [result.Total, Sums.Dot(step.WeightGradient.Span, problem.Weight.Span)];
             expected ??= actual;
             double tolerance = isRounded ? 0.05 : 1e-4; // hidden states and weights of 16 bits are other numbers
             if (actual.Zip(expected).Any(it => !(Math.Abs(it.First - it.Second) <= tolerance * (1 + Math.Abs(it.Second)))))
@@ -105,44 +94,5 @@ internal static class StepCommand
         }
 
         return text.ToString();
-    }
-}
-
-/// <summary>
-/// A <see cref="PeerProcess"/> that says how much memory one step takes, in a process of its own: neither what this program took
-/// before nor what another step kept is there to be used again.
-/// </summary>
-internal static class StepMemoryCommand
-{
-    public const string Verb = "step-memory";
-
-    /// <summary>A step of it compiles the code and starts the threads, and takes next to no memory.</summary>
-    private static readonly HeadShape _warmUp = new(64, 64, 1000);
-
-    public static IReadOnlyList<string> StartFor(int way)
-        => ServeCommand.StartOf(Verb, way.ToString(CultureInfo.InvariantCulture));
-
-    public static void Run(string[] args)
-    {
-        // Its own, and then, as every peer: folder, tokens, width, vocabulary, threads, coefficient.
-        Func<HeadProblem, int, StepCalls> make = StepCommand.Ways[int.Parse(args[0])];
-        int threads = int.Parse(args[5]);
-        using var small = new HeadProblem(_warmUp);
-        make(small, threads).Run();
-
-        using HeadProblem problem = HeadProblem.Load(HeadShape.Parse(args[2], args[3], args[4]), args[1]);
-        StepCalls step = make(problem, threads);
-        _ = step.WeightGradient; // it is there from now on
-        double? loss = null;
-        long? bytes = ProcessMemory.PeakAbove(() => loss = step.Run().LanguageModelLoss);
-        List<string> fields = [nameof(Work.Forward), "step", step.Name, (loss ?? step.Run().LanguageModelLoss).ToString()];
-        if (bytes is { } known)
-        {
-            fields.Add(known.ToString());
-        }
-
-        Console.WriteLine(string.Join('\t', fields));
-        Console.WriteLine(PeerProcess.Ready);
-        Console.In.ReadToEnd();
     }
 }

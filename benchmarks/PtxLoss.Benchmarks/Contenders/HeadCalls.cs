@@ -10,9 +10,36 @@ internal sealed class HeadCalls(HeadProblem problem, int threads, bool isFused)
 {
     public const string Unfused = "unfused";
 
+    private static readonly bool[] _fusedAndNot = [true, false];
+    private static readonly Work[] _works = [Work.Forward, Work.Gradient];
+
     private readonly PtxLossOptions _options = isFused
         ? new() { MaxDegreeOfParallelism = threads }
         : new() { MaxDegreeOfParallelism = threads, MaxScratchBytes = long.MaxValue };
+
+    /// <summary>Fused and not, the loss alone and with its gradients.</summary>
+    public static IEnumerable<(HeadCalls Calls, Work Work)> All(HeadProblem problem, int threads)
+        => from isFused in _fusedAndNot
+           from work in _works
+           select (new HeadCalls(problem, threads, isFused), work);
+
+    /// <summary>For a peer that measures the memory of one of them.</summary>
+    public static IEnumerable<PeerCall> OfPeer(PeerRequest request)
+    {
+        HeadProblem problem = HeadProblem.Load(request.HeadShape, request.Folder);
+        _ = (problem.HiddenGradient, problem.WeightGradient); // both are there from now on
+        return All(problem, request.Threads).Select(it => new PeerCall(
+            it.Work, OutputMemory.Reused, it.Calls.By, it.Calls.Name(it.Work), () => it.Calls.Run(it.Work))
+        {
+            GradientAnswers = () => it.Work == Work.Forward
+                ? []
+                :
+                [
+                    Sums.Dot(problem.HiddenGradient.Span, problem.Hidden.Span),
+                    Sums.Dot(problem.WeightGradient.Span, problem.Weight.Span),
+                ],
+        });
+    }
 
     public string By => isFused ? Contender.PtxLoss : Unfused;
 

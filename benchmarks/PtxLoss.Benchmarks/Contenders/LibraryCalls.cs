@@ -1,9 +1,28 @@
+using System.Runtime.Intrinsics;
+
 namespace PtxLosses.Benchmarks;
 
 /// <summary>The library, called as its users call it.</summary>
 internal sealed class LibraryCalls(LossProblem problem, int threads)
 {
     private readonly PtxLossOptions _options = new() { MaxDegreeOfParallelism = threads };
+
+    /// <summary>The loss under other settings of the runtime.</summary>
+    public static IEnumerable<PeerCall> OfPeer(PeerRequest request)
+    {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            throw new InvalidOperationException("512-bit vectors are on: DOTNET_EnableAVX512=0 turns them off.");
+        }
+
+        var library = new LibraryCalls(LossProblem.Load(request.Shape, request.Folder), request.Threads);
+        yield return new(
+            Work.Forward,
+            OutputMemory.Reused,
+            Contender.PtxLoss,
+            Names.Avx2,
+            () => (library.Compute() - LossProblem.RlLoss) / LossProblem.Coefficient);
+    }
 
     public double Compute() => PtxLoss.Compute<float, int>(
         LossProblem.RlLoss,

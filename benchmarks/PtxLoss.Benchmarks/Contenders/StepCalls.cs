@@ -37,6 +37,24 @@ internal abstract class StepCalls(HeadProblem problem, int threads)
 
     protected double[] OfEntropy { get; } = new double[problem.Shape.Tokens];
 
+    /// <summary>The ways of a step.</summary>
+    public static IEnumerable<StepCalls> Ways(HeadProblem problem, int threads)
+    {
+        yield return new HiddenStep<float>(problem, threads);
+        yield return new HiddenStep<Half>(problem, threads);
+        yield return new HiddenStep<BFloat16>(problem, threads);
+        yield return new LogitStep(problem, threads);
+    }
+
+    /// <summary>For a peer that measures the memory of one of them.</summary>
+    public static IEnumerable<PeerCall> OfPeer(PeerRequest request)
+    {
+        HeadProblem problem = HeadProblem.Load(request.HeadShape, request.Folder);
+        _ = problem.WeightGradient; // it is there from now on
+        return Ways(problem, request.Threads).Select(step => new PeerCall(
+            Work.Forward, OutputMemory.Reused, Contender.PtxLoss, step.Name, () => step.Run().LanguageModelLoss));
+    }
+
     /// <summary>A step.</summary>
     public PtxLossResult Run()
     {

@@ -6,11 +6,13 @@ namespace PtxLosses.Benchmarks;
 internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Measurement> measurements)
 {
     public const string Legend = """
-        Shapes are tokens × width × vocabulary, of float32. Multiplications are limits: of the same work only the matrix
-        products, hidden · weightᵀ and, for the gradients, G · weight and Gᵀ · hidden, with all logits and all of their gradient
-        G in memory. GFLOP/s: 2 operations per token, column and word of the vocabulary, 6 with gradients, in 10^9 per second.
-        Memory: how far the peak of a process is above what it has with all inputs and gradients in memory, in its first run, in
-        10^6 bytes.
+        Shapes are tokens × width × vocabulary, of float32. Multiplications are limits: of the same work only the matrix products,
+        hidden · weightᵀ and, for the gradients, G · weight and Gᵀ · hidden, with all logits and all of their gradient G in
+        memory. GFLOP/s: 2 operations per token, column and word of the vocabulary, 6 with gradients, in 10^9 per second. Memory:
+        fresh, where what is made, gradients or logits, goes to memory that each run asks for anew, as users call torch; reused,
+        where it goes to memory that was used before, allocated ahead or kept by the allocator; libtorch's time is that with memory
+        of the same kind. Extra memory: how far the peak of a process is above what it has with all inputs and gradients in
+        memory, in its first run, in 10^6 bytes.
         """;
 
     public const string RatiosHeader =
@@ -19,8 +21,8 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Meas
     /// <summary>Below it, memory is as much what the process happened to have free.</summary>
     private const long TellingBytes = 1_000_000;
 
-    /// <summary>How peers that the ratios are to begin what they announce.</summary>
-    private const string Multiplications = "oneDNN", Framework = "PyTorch";
+    /// <summary>Those that only multiply.</summary>
+    private const string OneDnn = "oneDNN", OpenBlas = "OpenBLAS";
 
     /// <summary>Rows under <see cref="RatiosHeader"/>.</summary>
     public string ToRatios()
@@ -28,41 +30,44 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Meas
         var rows = new StringBuilder();
         foreach (var (work, title) in new[] { (Work.Forward, "Loss"), (Work.Gradient, "Loss and gradients") })
         {
-            Measurement ours = Find(work, Contender.PtxLoss)!;
-            Measurement unfused = Find(work, HeadCalls.Unfused)!;
-            AddTimes($"{title}, logits in memory", unfused, "0.00×");
-            AddMemory($"{title}, logits in memory", unfused);
+            Measurement ours = Find(work, Contender.PtxLoss, OutputMemory.Reused)!;
+            Measurement unfused = Find(work, HeadCalls.Unfused, OutputMemory.Reused)!;
+            AddTimes($"{title}, logits in memory", ours, unfused, "0.00×");
+            AddMemory($"{title}, logits in memory", ours, unfused);
             foreach (Measurement limit in measurements.Where(it => it.Work == work && IsLimit(it)))
             {
-                AddTimes($"{title}, multiplications", limit, "P0");
+                AddTimes($"{title}, multiplications", ours, limit, "P0");
             }
 
-            if (Find(work, Framework) is { } framework)
+            foreach (OutputMemory memory in Enum.GetValues<OutputMemory>())
             {
-                AddTimes(title, framework, "0.00×");
-                AddMemory($"{title}, memory", framework);
-            }
-
-            void AddMemory(string what, Measurement other)
-            {
-                if (other.ExtraBytes is { } theirs && ours.ExtraBytes is { } own)
+                if (Find(work, Contender.Libtorch, memory) is { } torch
+                    && Find(work, Contender.TorchSharp, memory) is { } onTensors)
                 {
-                    string ratio = Math.Min(own, theirs) >= TellingBytes
-                        ? ((double)theirs / own).ToString("0.0×")
-                        : "";
-                    Add(what, $"{Megabytes(own)} MB", other, $"{Megabytes(theirs)} MB", ratio);
+                    string what = $"{title} of tensors, {TimesTable.Describe(memory)} memory";
+                    AddTimes(what, onTensors, torch, "0.00×");
+                    AddMemory(what, onTensors, torch);
                 }
             }
-
-            void AddTimes(string what, Measurement other, string format) => Add(
-                what,
-                Text(ours.Milliseconds),
-                other,
-                Text(other.Milliseconds),
-                (other.Milliseconds / ours.Milliseconds).ToString(format));
         }
 
         return rows.ToString();
+
+        void AddMemory(string what, Measurement ours, Measurement other)
+        {
+            if (other.ExtraBytes is { } theirs && ours.ExtraBytes is { } own)
+            {
+                string ratio = Math.Min(own, theirs) >= TellingBytes ? ((double)theirs / own).ToString("0.0×") : "";
+                Add($"{what}, extra", $"{Megabytes(own)} MB", other, $"{Megabytes(theirs)} MB", ratio);
+            }
+        }
+
+        void AddTimes(string what, Measurement ours, Measurement other, string format) => Add(
+            what,
+            Text(ours.Milliseconds),
+            other,
+            Text(other.Milliseconds),
+            (other.Milliseconds / ours.Milliseconds).ToString(format));
 
         void Add(string what, string ours, Measurement other, string theirs, string ratio)
             => rows.Append($"| {what} | {shape} | {threads} | {ours} | {other.By}: {other.Name} | {theirs} | {ratio} |\n");
@@ -73,33 +78,34 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Meas
     {
         var markdown = new StringBuilder();
         markdown.Append($"## {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
-            .Append("| Work | Whose | What | Median | GFLOP/s | Of oneDNN's rate | PyTorch's time / this | Memory |\n")
-            .Append("| --- | --- | --- | --: | --: | --: | --: | --: |\n");
+            .Append("| Work | Whose | What | Memory | Median | GFLOP/s | Of oneDNN's rate | libtorch's time / this ")
+            .Append("| Extra memory |\n")
+            .Append("| --- | --- | --- | --- | --: | --: | --: | --: | --: |\n");
         foreach (Measurement it in measurements.OrderBy(it => it.Work).ThenBy(it => it.Milliseconds))
         {
             double gigaflops = shape.Operations(it.Work) / it.Milliseconds / 1e6;
-            string ofLimit = Ratio(Multiplications, "P0"), ofFramework = Ratio(Framework, "0.00×");
-            string memory = it.ExtraBytes is { } bytes ? $"{Megabytes(bytes)} MB" : "";
+            string ofLimit = Ratio(OneDnn, OutputMemory.Reused, "P0");
+            string ofTorch = Ratio(Contender.Libtorch, it.Memory, "0.00×");
+            string extra = it.ExtraBytes is { } bytes ? $"{Megabytes(bytes)} MB" : "";
             markdown.Append(it.Work == Work.Forward ? "| loss " : "| loss and gradients ")
-                .Append($"| {it.By} | {it.Name} | {Text(it.Milliseconds)} | {gigaflops:F0} ")
-                .Append($"| {ofLimit} | {ofFramework} | {memory} |\n");
+                .Append($"| {it.By} | {it.Name} | {TimesTable.Describe(it.Memory)} | {Text(it.Milliseconds)} | {gigaflops:F0} ")
+                .Append($"| {ofLimit} | {ofTorch} | {extra} |\n");
 
-            string Ratio(string by, string format)
-                => (Find(it.Work, by)?.Milliseconds / it.Milliseconds)?.ToString(format) ?? "";
+            string Ratio(string by, OutputMemory memory, string format)
+                => (Find(it.Work, by, memory)?.Milliseconds / it.Milliseconds)?.ToString(format) ?? "";
         }
 
         return markdown.ToString();
     }
 
-    /// <summary>Multiplications are, and all that is neither PtxLoss nor the framework multiplies.</summary>
-    private static bool IsLimit(Measurement it)
-        => it.By is not (Contender.PtxLoss or HeadCalls.Unfused) && !it.By.StartsWith(Framework, StringComparison.Ordinal);
+    private static bool IsLimit(Measurement it) => it.Library is OneDnn or OpenBlas;
 
     private static string Text(double milliseconds) => $"{milliseconds:G4} ms";
 
     private static string Megabytes(long bytes) => (bytes / 1e6).ToString("F1");
 
-    private Measurement? Find(Work work, string by) => measurements
-        .Where(it => it.Work == work && it.By.StartsWith(by, StringComparison.Ordinal))
+    /// <summary>The fastest of those whose code it is, in any version.</summary>
+    private Measurement? Find(Work work, string library, OutputMemory memory) => measurements
+        .Where(it => it.Work == work && it.Memory == memory && it.Library == library)
         .MinBy(it => it.Milliseconds);
 }

@@ -21,8 +21,11 @@ internal sealed class RatioTable(IReadOnlyList<Measurement> measurements, Shape 
             "Forward, in cache",
             measurements.Last(it => it.By == Contender.PtxLoss && it.Shape == inCache),
             Fastest(it => it.IsPeer && it.Shape == inCache && it.Threads == 1));
-        AddTimes("Forward, best peer", Ours(Names.Compute), Fastest(it => IsPeer(it, Work.Forward)));
-        AddTimes("Loss and gradient, best peer", Ours(Names.ToOther), Fastest(it => IsPeer(it, Work.Gradient)));
+        const OutputMemory fresh = OutputMemory.Fresh, reused = OutputMemory.Reused;
+        AddTimes("Forward, best peer, reused memory", Ours(Names.Compute), BestPeer(Work.Forward, reused));
+        AddTimes("Loss and gradient, best peer, reused memory", Ours(Names.ToOther), BestPeer(Work.Gradient, reused));
+        AddTimes("Forward, best peer, fresh memory", OfTensors(Work.Forward), BestPeer(Work.Forward, fresh));
+        AddTimes("Loss and gradient, best peer, fresh memory", OfTensors(Work.Gradient), BestPeer(Work.Gradient, fresh));
 
         Measurement[] fewRows =
         [
@@ -36,8 +39,12 @@ internal sealed class RatioTable(IReadOnlyList<Measurement> measurements, Shape 
         return _markdown.ToString();
     }
 
-    private bool IsPeer(Measurement it, Work work)
-        => it.IsPeer && it.Work == work && it.Shape == shape && it.Threads == threads;
+    private Measurement? BestPeer(Work work, OutputMemory memory)
+        => Fastest(it => it.IsPeer && it.Work == work && it.Memory == memory && it.Shape == shape && it.Threads == threads);
+
+    /// <summary>The library on torch's tensors, its gradient in fresh memory.</summary>
+    private Measurement? OfTensors(Work work) => measurements.FirstOrDefault(
+        it => it.By == Contender.TorchSharp && it.Memory == OutputMemory.Fresh && it.Work == work);
 
     private Measurement? Ours(string name, int? on = null)
         => measurements.FirstOrDefault(

@@ -11,7 +11,7 @@ namespace PtxLosses.Benchmarks;
 /// </summary>
 internal sealed class ResultsFolder(string? path)
 {
-    private const string Header = "work;by;name;shape;threads;milliseconds";
+    private const string Header = "work;memory;by;name;shape;threads;milliseconds";
 
     private readonly string _path = path ?? Path.Combine("benchmarks", "results", Machine.CpuSlug);
 
@@ -31,7 +31,7 @@ internal sealed class ResultsFolder(string? path)
     public void WriteCsv(string name, IEnumerable<Measurement> measurements)
     {
         var lines = measurements.Select(it =>
-            $"{it.Work};{it.By};{it.Name};{it.Shape};{it.Threads};{it.Milliseconds:G5}\n");
+            $"{it.Work};{it.Memory};{it.By};{it.Name};{it.Shape};{it.Threads};{it.Milliseconds:G5}\n");
         WriteFile(name, $"{Machine.CpuName}\n{Header}\n{string.Concat(lines)}");
     }
 
@@ -43,11 +43,11 @@ internal sealed class ResultsFolder(string? path)
     [
         .. File.ReadLines(Path.Combine(_path, name)).Skip(2).Select(line => line.Split(';')).Select(fields => new Measurement(
             Enum.Parse<Work>(fields[0]),
-            fields[1],
             fields[2],
-            Shape.Parse(fields[3]),
-            int.Parse(fields[4]),
-            double.Parse(fields[5]))),
+            fields[3],
+            Shape.Parse(fields[4]),
+            int.Parse(fields[5]),
+            double.Parse(fields[6])) { Memory = Enum.Parse<OutputMemory>(fields[1]) }),
     ];
 }
 
@@ -55,7 +55,7 @@ internal sealed class ResultsFolder(string? path)
 internal static class Machine
 {
     public static string CpuName { get; } =
-        HostEnvironmentInfo.GetCurrent().CpuInfo.Value?.ProcessorName?.Trim() ?? "Unknown CPU";
+        HostEnvironmentInfo.GetCurrent().Cpu.Value?.ProcessorName?.Trim() ?? "Unknown CPU";
 
     /// <summary>The name of the processor, fit for a folder.</summary>
     public static string CpuSlug { get; } = Regex.Replace(

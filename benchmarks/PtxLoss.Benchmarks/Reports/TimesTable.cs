@@ -5,7 +5,13 @@ namespace PtxLosses.Benchmarks;
 /// <summary>Measurements as they are.</summary>
 internal static class TimesTable
 {
-    /// <summary>A line for each measurement, fastest first; the ratio is to the library, gradient to another buffer.</summary>
+    public const string Legend = """
+        Memory: fresh, where outputs go to memory that each run asks for anew, as users call it; reused, where they go to memory
+        that was used before, allocated ahead or kept by the allocator. × PtxLoss: the time relative to that of PtxLoss: Compute
+        or, of gradients, ComputeWithGradient, to another buffer.
+        """;
+
+    /// <summary>A line for each measurement, fastest first.</summary>
     public static string ToMarkdown(IReadOnlyList<Measurement> measurements)
     {
         var markdown = new StringBuilder();
@@ -16,11 +22,11 @@ internal static class TimesTable
                 it => it.By == Contender.PtxLoss && it.Name is Names.Compute or Names.ToOther);
             string title = work == Work.Forward ? "Loss" : "Loss and gradient";
             markdown.Append($"## {title}, {shape}, {threads} {(threads == 1 ? "thread" : "threads")}\n\n")
-                .Append("| Whose | What | Median | GB/s | × PtxLoss |\n| --- | --- | --: | --: | --: |\n");
+                .Append("| Whose | What | Memory | Median | GB/s | × PtxLoss |\n| --- | --- | --- | --: | --: | --: |\n");
             foreach (Measurement it in group.OrderBy(it => it.Milliseconds))
             {
-                markdown.Append($"| {it.By} | {it.Name} | {it.Milliseconds:G4} ms | {it.GigabytesPerSecond:F1} "
-                    + $"| {it.Milliseconds / ours?.Milliseconds:F2} |\n");
+                markdown.Append($"| {it.By} | {it.Name} | {Describe(it.Memory)} | {it.Milliseconds:G4} ms "
+                    + $"| {it.GigabytesPerSecond:F1} | {it.Milliseconds / ours?.Milliseconds:F2} |\n");
             }
 
             markdown.Append('\n');
@@ -28,6 +34,8 @@ internal static class TimesTable
 
         return markdown.ToString();
     }
+
+    public static string Describe(OutputMemory memory) => memory == OutputMemory.Fresh ? "fresh" : "reused";
 
     /// <summary>A line for each shape and number of threads, a column for each contender.</summary>
     public static string ToPivot(IReadOnlyList<Measurement> measurements)

@@ -12,6 +12,16 @@ internal enum Work
     Gradient,
 }
 
+/// <summary>Where outputs go, and what else is as large.</summary>
+internal enum OutputMemory
+{
+    /// <summary>Memory that was used before: allocated ahead, or by an allocator that keeps what is freed.</summary>
+    Reused,
+
+    /// <summary>Memory that each run asks for anew, as one calls a library without a thought.</summary>
+    Fresh,
+}
+
 /// <summary>One thing to time; what it answers has been checked.</summary>
 /// <param name="Work">What it finds, or, for a limit, what it limits.</param>
 /// <param name="By">Whose code it is, with the version.</param>
@@ -28,6 +38,14 @@ internal sealed record Contender(Work Work, string By, string Name, Shape Shape,
     public const string Limit = "memory limit";
 
     public const string PtxLoss = "PtxLoss";
+
+    /// <summary>This library as functions of torch's tensors.</summary>
+    public const string TorchSharp = "PtxLoss.TorchSharp";
+
+    /// <summary>How torch begins what it announces, before its version.</summary>
+    public const string Libtorch = "libtorch";
+
+    public OutputMemory Memory { get; init; } = OutputMemory.Reused;
 
     /// <summary>The most memory that a run took beyond inputs and outputs; <see langword="null"/>: not measured.</summary>
     public long? ExtraBytes { get; init; }

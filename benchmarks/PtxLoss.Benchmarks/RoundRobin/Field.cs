@@ -1,14 +1,12 @@
 using System.Numerics.Tensors;
 using System.Reflection;
-using MathNet.Numerics;
 
 namespace PtxLosses.Benchmarks;
 
 /// <summary>The contenders of this process on one problem and number of threads; making one checks its answer.</summary>
 internal sealed class Field(LossProblem problem, int threads)
 {
-    private static readonly string _tensors = "TensorPrimitives " + Version(typeof(TensorPrimitives));
-    private static readonly string _mathNet = "MathNet.Numerics " + Version(typeof(Control));
+    private static readonly string _tensors = "TensorPrimitives " + Names.VersionOf(typeof(TensorPrimitives));
 
     private readonly LibraryCalls _library = new(problem, threads);
     private readonly RowByRow _rowByRow = new(problem, threads);
@@ -40,25 +38,11 @@ internal sealed class Field(LossProblem problem, int threads)
 
     public IEnumerable<Contender> TensorPrimitivesForward() =>
     [
-        Forward(_tensors, "composed, by rows", _rowByRow.Composed, 1e-4),
+        Forward(_tensors, Names.ByRows, _rowByRow.Composed, 1e-4),
         Forward(_tensors, Names.InBlocks, _rowByRow.ComposedInBlocks, 1e-4),
     ];
 
-    public Contender TensorPrimitivesGradient() => Gradient(_tensors, "composed, by rows", _rowByRow.ComposedWithGradient, 1e-4);
-
-    public IEnumerable<Contender> MathNet()
-    {
-        var mathNet = new MathNetComposed(problem, threads);
-        yield return Forward(_mathNet, "composed, by rows", mathNet.Compute, 1e-3);
-
-        double total = mathNet.ComputeWithGradient();
-        mathNet.PublishGradient();
-        problem.CheckGradient(_mathNet, total, 1e-3); // its sums are serial, in float
-        yield return Make(Work.Gradient, _mathNet, "composed, by rows", () => mathNet.ComputeWithGradient());
-    }
-
-    private static string Version(Type type) => type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
-        .InformationalVersion.Split('+')[0];
+    public Contender TensorPrimitivesGradient() => Gradient(_tensors, Names.ByRows, _rowByRow.ComposedWithGradient, 1e-4);
 
     private Contender Limit(Work work, string name, Action run) => Make(work, Contender.Limit, name, run);
 
@@ -88,6 +72,17 @@ internal static class Names
     public const string Compute = "Compute";
     public const string Avx2 = "Compute, AVX2 only";
     public const string InPlace = "ComputeWithGradient, in place";
+    public const string ByRows = "composed, by rows";
     public const string InBlocks = "composed, by blocks of 1,024";
+    public const string CrossEntropy = "cross_entropy, no_grad";
+    public const string CrossEntropyBackward = "cross_entropy, backward";
+    public const string CrossEntropyInPlace = "cross_entropy inplace, backward";
+    public const string Linear = "linear, cross_entropy, no_grad";
+    public const string LinearBackward = "linear, cross_entropy, backward";
+    public const string LinearCrossEntropy = "linear_cross_entropy, no_grad";
+    public const string LinearCrossEntropyBackward = "linear_cross_entropy, backward";
     public const string ToOther = "ComputeWithGradient, to another buffer";
+
+    public static string VersionOf(Type type) => type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+        .InformationalVersion.Split('+')[0];
 }

@@ -8,10 +8,15 @@ internal sealed record Measurement(Work Work, string By, string Name, Shape Shap
     /// <summary>As <see cref="ThroughputColumn"/>: the size of the logits in 10⁹ bytes, each counted once, per second.</summary>
     public double GigabytesPerSecond => Shape.LogitBytes / Milliseconds / 1e6;
 
+    public OutputMemory Memory { get; init; }
+
+    /// <summary>Whose code it is, without the version.</summary>
+    public string Library => By.Split(' ')[0];
+
     /// <summary>As <see cref="Contender.ExtraBytes"/>.</summary>
     public long? ExtraBytes { get; init; }
 
-    public bool IsPeer => By is not (Contender.Limit or Contender.PtxLoss);
+    public bool IsPeer => By is not (Contender.Limit or Contender.PtxLoss or Contender.TorchSharp);
 
     /// <summary>
     /// Times all contenders in turn, again and again, so that whatever else the machine does meets all of them alike. Each round
@@ -43,6 +48,7 @@ internal sealed record Measurement(Work Work, string By, string Name, Shape Shap
         [
             .. contenders.Select((it, i) => new Measurement(it.Work, it.By, it.Name, it.Shape, it.Threads, Median(times[i]))
             {
+                Memory = it.Memory,
                 ExtraBytes = it.ExtraBytes,
             }),
         ];

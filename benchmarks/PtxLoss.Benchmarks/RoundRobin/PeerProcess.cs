@@ -1,19 +1,18 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace PtxLosses.Benchmarks;
 
 /// <summary>
 /// Contenders in another process: it times them, whenever this process tells it to. The protocol: started as
 /// <c>command folder sizes… threads coefficient</c>, the other process reads the data, runs each of its contenders once and
-/// writes a line for each: <c>Forward|Gradient, whose it is, name, answers…</c>, with tabs between. The sizes and the answers
-/// are those of the <see cref="IPeerProblem"/>; after them may come the memory that the contender took, in bytes. Then it
-/// writes <c>ready</c>. From there on, each line that it reads is the number of the contender whose turn it is, and it answers
-/// with the milliseconds.
+/// writes a line for each: <c>Forward|Gradient, Fresh|Reused, whose it is, name, answers…</c>, with tabs between. The sizes and the
+/// answers are those of the <see cref="IPeerProblem"/>; after them may come the memory that the contender took, in bytes. Then it
+/// writes <c>ready</c>. From there on, each line that it reads is the number of the contender whose turn it is, and it answers with
+/// the milliseconds. A process that cannot do its work here writes <c>left out</c> and why, instead of all that.
 /// </summary>
 internal sealed class PeerProcess : IDisposable
 {
-    public const string Ready = "ready";
+    public const string Ready = "ready", LeftOut = "left out";
 
     /// <summary>So long other programs' threads may spin, waiting for more work, before they sleep.</summary>
     private static readonly TimeSpan _settling = TimeSpan.FromMilliseconds(50);
@@ -66,9 +65,15 @@ internal sealed class PeerProcess : IDisposable
         for (string line = ReadLine(); line != Ready; line = ReadLine(), count++)
         {
             string[] fields = line.Split('\t');
-            var (by, name) = (fields[1], fields[2]);
+            if (fields[0] == LeftOut)
+            {
+                Console.Error.WriteLine($"left out: {fields[1]}");
+                yield break;
+            }
+
+            var (by, name) = (fields[2], fields[3]);
             Work work = Enum.Parse<Work>(fields[0]);
-            int field = 3;
+            int field = 4;
             foreach ((string what, double value) in problem.Answers(work))
             {
                 Check($"{by}, {name}: {what}", fields[field++], value);
@@ -77,6 +82,7 @@ internal sealed class PeerProcess : IDisposable
             string number = count.ToString();
             yield return new(work, by, name, problem.Shape, threads, () => TakeTurn(number))
             {
+                Memory = Enum.Parse<OutputMemory>(fields[1]),
                 ExtraBytes = fields.Length > field ? long.Parse(fields[field]) : null,
             };
         }
@@ -109,6 +115,7 @@ internal sealed class Peers : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
     private readonly List<PeerProcess> _processes = [];
+    private readonly List<Contender> _contenders = [];
     private readonly IPeerProblem _problem;
     private readonly int _threads;
 
@@ -118,22 +125,29 @@ internal sealed class Peers : IDisposable
         problem.Save(_folder);
     }
 
-    public IEnumerable<Contender> Contenders => _processes.SelectMany(process => process.Contenders);
+    public IReadOnlyList<Contender> Contenders => _contenders;
 
-    /// <summary>Starts what the command line names, and has its answers checked.</summary>
+    /// <summary>Starts another program, which the command line names, and has its answers checked.</summary>
     public void Start(string command)
     {
         Console.Error.WriteLine($"checking {command}");
-        Start(command.Split(' '), []);
+        _contenders.AddRange(Start(command.Split(' '), []).Contenders);
     }
 
-    public void Start(IReadOnlyList<string> command, IEnumerable<(string Name, string Value)> environment)
-        => _processes.Add(new(command, environment, _problem, _folder, _threads));
-
-    /// <summary>What a process that measures memory says, and then ends.</summary>
-    public long? ExtraBytes(IReadOnlyList<string> command)
+    /// <summary>Starts this program as a peer, and has its answers checked.</summary>
+    /// <param name="peer">What it does.</param>
+    /// <param name="measuresMemory">Whether that of each of its contenders is measured, in one more process for each.</param>
+    public void Start(OwnPeer peer, bool measuresMemory = false)
     {
-        using var process = new PeerProcess(command, [], _problem, _folder, _threads);
+        Console.Error.WriteLine($"checking {string.Join(' ', peer.Command.SkipWhile(part => part != OwnPeer.Verb).Skip(1))}");
+        _contenders.AddRange(Start(peer.Command, peer.Settings).Contenders.Select(
+            (it, number) => measuresMemory ? it with { ExtraBytes = ExtraBytes(peer with { Measured = number }) } : it));
+    }
+
+    /// <summary>How much memory a contender takes, by a process that measures it and then ends.</summary>
+    public long? ExtraBytes(OwnPeer peer)
+    {
+        using var process = new PeerProcess(peer.Command, peer.Settings, _problem, _folder, _threads);
         return process.Contenders.Single().ExtraBytes;
     }
 
@@ -142,35 +156,11 @@ internal sealed class Peers : IDisposable
         _processes.ForEach(process => process.Dispose());
         Directory.Delete(_folder, recursive: true);
     }
-}
 
-/// <summary>What a <see cref="PeerProcess"/> is told of a problem, and must answer.</summary>
-internal interface IPeerProblem
-{
-    /// <summary>The shape of the logits.</summary>
-    Shape Shape { get; }
-
-    /// <summary>All sizes, in the order in which peers get them.</summary>
-    IReadOnlyList<int> Sizes { get; }
-
-    /// <summary>What a peer must answer for a work, in the order in which it does.</summary>
-    IReadOnlyList<(string What, double Value)> Answers(Work work);
-
-    /// <summary>Leaves the data to peers, as files of bare numbers.</summary>
-    void Save(string folder);
-}
-
-/// <summary>The targets, as 64-bit little-endian numbers.</summary>
-internal static class TargetFile
-{
-    private const string Name = "targets.i64";
-
-    public static void Save(string folder, int[] targets) => File.WriteAllBytes(
-        Path.Combine(folder, Name), MemoryMarshal.AsBytes(Array.ConvertAll(targets, target => (long)target).AsSpan()));
-
-    public static int[] Load(string folder)
+    private PeerProcess Start(IReadOnlyList<string> command, IEnumerable<(string Name, string Value)> environment)
     {
-        byte[] bytes = File.ReadAllBytes(Path.Combine(folder, Name));
-        return [.. MemoryMarshal.Cast<byte, long>(bytes).ToArray().Select(target => (int)target)];
+        var process = new PeerProcess(command, environment, _problem, _folder, _threads);
+        _processes.Add(process);
+        return process;
     }
 }

@@ -7,7 +7,7 @@ namespace PtxLosses.Samples.Rlhf;
 /// Byte-pair encoding (Sennrich et al. 2016) over UTF-8 bytes, as in GPT-2: ids below 256 are bytes, each later one joins two
 /// earlier ones, and the last one ends a document. Every text has an encoding, and decoding gives it back exactly.
 /// </summary>
-internal sealed partial class Tokenizer
+internal sealed partial class Tokenizer : ITokenizer
 {
     private readonly Dictionary<(int Left, int Right), int> _merges = [];
     private readonly List<byte[]> _tokens = [.. Enumerable.Range(0, 256).Select(value => new[] { (byte)value })];
@@ -17,7 +17,6 @@ internal sealed partial class Tokenizer
     {
     }
 
-    /// <summary>The token before and after every document.</summary>
     public int EndOfDocument => _tokens.Count;
 
     public int VocabularySize => _tokens.Count + 1;
@@ -40,14 +39,12 @@ internal sealed partial class Tokenizer
 
     public int[] Encode(string text) => [.. Words(text).SelectMany(EncodeWord)];
 
-    public ReadOnlySpan<byte> Bytes(int token) => token == EndOfDocument ? "\n"u8 : _tokens[token];
-
     public string Decode(IEnumerable<int> tokens)
     {
         var bytes = new List<byte>();
         foreach (int token in tokens)
         {
-            bytes.AddRange(Bytes(token));
+            bytes.AddRange(token == EndOfDocument ? "\n"u8 : _tokens[token]);
         }
 
         return Encoding.UTF8.GetString([.. bytes]);

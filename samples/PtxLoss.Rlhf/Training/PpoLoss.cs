@@ -16,7 +16,7 @@ internal sealed class PpoLoss
     private readonly double[] _lossGradient;
     private readonly double[] _entropyGradient;
 
-    /// <param name="transformer">As <see cref="Rollout.CreateTransformer"/> makes it.</param>
+    /// <param name="transformer">As <see cref="Sampler.CreateTransformer"/> makes it.</param>
     public PpoLoss(Transformer transformer)
     {
         _transformer = transformer;

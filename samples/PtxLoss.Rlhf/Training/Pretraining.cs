@@ -1,27 +1,24 @@
 namespace PtxLosses.Samples.Rlhf;
 
 /// <summary>Language modelling from random weights: the PTX loss on its own.</summary>
-internal sealed class Pretraining(PtxReader reader, TokenizedText text, Parameters parameters, int seed, int steps)
+internal sealed class Pretraining(PtxReader reader, Parameters parameters, int steps) : IPretraining
 {
     private const double LearningRate = 0.014;
     private const int WarmUp = 20;
 
-    private readonly Random _random = new(seed);
-    private readonly int[] _tokens = new int[reader.Rows];
-    private readonly int[] _targets = new int[reader.Rows];
     private readonly Parameters _gradient = new(parameters.Shape);
     private readonly Adam _optimizer = new(parameters.Values.Length);
     private int _step;
 
-    public PtxLossResult Step()
+    public PtxLossResult Step(int[] tokens, int[] targets)
     {
-        text.Sample(_random, reader.Batch, _tokens, _targets);
-        PtxLossResult loss = reader.ComputeWithGradient(rlLoss: 0, parameters, _tokens, _targets, ptxCoefficient: 1, _gradient);
-        _optimizer.Step(parameters, _gradient, LearningRateAt(_step++));
+        PtxLossResult loss = reader.ComputeWithGradient(rlLoss: 0, parameters, tokens, targets, ptxCoefficient: 1, _gradient);
+        _optimizer.Step(parameters, _gradient, LearningRate * LearningRateSchedule.At(_step++, steps, WarmUp));
         return loss;
     }
 
-    /// <summary>Linear warm-up, then a cosine down to a tenth.</summary>
-    private double LearningRateAt(int step) => LearningRate * Math.Min(1, (step + 1.0) / WarmUp)
-        * (0.55 + (0.45 * Math.Cos(Math.PI * step / steps)));
+    /// <summary>Nothing: all memory is managed.</summary>
+    public void Dispose()
+    {
+    }
 }

@@ -6,22 +6,17 @@ namespace PtxLosses.Samples.Rlhf;
 /// </summary>
 internal sealed class PtxReader(Transformer transformer)
 {
-    public int Batch => transformer.Batch;
-
-    public int Rows => transformer.Rows;
-
-    private static PtxLossOptions SumReduction { get; } = new()
-    {
-        Reduction = LossReduction.Sum,
-        MaxScratchBytes = TiedHead.ScratchBytes,
-    };
-
-    /// <summary>The language-modelling loss, summed over the tokens.</summary>
-    public PtxLossResult ComputeSum(Parameters parameters, int[] tokens, int[] targets)
+    /// <summary>The language-modelling loss.</summary>
+    public PtxLossResult Compute(Parameters parameters, int[] tokens, int[] targets)
     {
         transformer.Forward(parameters, tokens);
         return PtxLoss.ComputeFromHidden<float, int>(
-            rlLoss: 0, transformer.Hidden.Tensor, parameters.TokenEmbedding.Tensor, targets, ptxCoefficient: 1, SumReduction);
+            rlLoss: 0,
+            transformer.Hidden.Tensor,
+            parameters.TokenEmbedding.Tensor,
+            targets,
+            ptxCoefficient: 1,
+            TiedHead.Accumulate);
     }
 
     /// <summary>The loss; adds the gradient of γ · L_ptx by the parameters to <paramref name="sum"/>.</summary>

@@ -93,8 +93,11 @@ internal unsafe interface ISimdFloat<TSelf>
     /// </summary>
     static abstract TSelf ScaleByPowerOf2(TSelf value, TSelf whole);
 
-    /// <summary>The sum of all lanes, each widened to double before anything is added.</summary>
-    static abstract double Sum(TSelf vector);
+    /// <summary>Adds each lane, rounded to fixed point, to integers that start at 0: see <see cref="FixedPoint"/>.</summary>
+    static abstract TSelf AddFixed(TSelf integers, TSelf vector);
+
+    /// <summary>As <see cref="AddHalves"/>, of what <see cref="AddFixed"/> made.</summary>
+    static abstract TSelf AddFixedHalves(TSelf integers);
 
     /// <summary>The lower half of the lanes plus the upper, widened to the doubles that a register holds.</summary>
     static abstract TSelf AddHalves(TSelf vector);

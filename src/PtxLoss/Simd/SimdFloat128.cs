@@ -133,7 +133,9 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
     public static SimdFloat128 Split(SimdFloat128 t, out SimdFloat128 fraction)
     {
         Vector128<float> clamped = Vector128.MaxNative(Vector128.Create(-127f), t.Lanes);
-        Vector128<float> whole = Vector128.Floor(clamped);
+
+        // Asked by name: code that is compiled before it runs, for machines without this instruction too, would call a function else.
+        Vector128<float> whole = Sse41.IsSupported ? Sse41.RoundToNegativeInfinity(clamped) : Vector128.Floor(clamped);
         fraction = new() { Lanes = clamped - whole };
         return new() { Lanes = whole };
     }
@@ -143,7 +145,16 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
     public static SimdFloat128 ScaleByPowerOf2(SimdFloat128 value, SimdFloat128 whole)
         => new() { Lanes = (value.Lanes.AsInt32() + (Vector128.ConvertToInt32Native(whole.Lanes) << 23)).AsSingle() };
 
-    public static double Sum(SimdFloat128 vector) => SumOfDoubles(AddHalves(vector));
+    public static SimdFloat128 AddFixed(SimdFloat128 integers, SimdFloat128 vector)
+        => new() { Lanes = (integers.Lanes.AsInt32() + ToNearest((vector.Lanes.AsInt32() + Vector128.Create(FixedPoint.Shift)).AsSingle())).AsSingle() };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdFloat128 AddFixedHalves(SimdFloat128 integers)
+        => new()
+        {
+            Lanes = (Vector128.ConvertToDouble(Vector128.WidenLower(integers.Lanes.AsInt32()))
+                + Vector128.ConvertToDouble(Vector128.WidenUpper(integers.Lanes.AsInt32()))).AsSingle(),
+        };
 
     public static SimdFloat128 AddHalves(SimdFloat128 vector)
         => new() { Lanes = (Vector128.WidenLower(vector.Lanes) + Vector128.WidenUpper(vector.Lanes)).AsSingle() };
@@ -154,4 +165,9 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
     public static double SumOfDoubles(SimdFloat128 doubles) => Vector128.Sum(doubles.Lanes.AsDouble());
 
     public float Max() => MathF.Max(MathF.Max(Lanes[0], Lanes[1]), MathF.Max(Lanes[2], Lanes[3]));
+
+    private static Vector128<int> ToNearest(Vector128<float> lanes)
+        => Sse2.IsSupported ? Sse2.ConvertToVector128Int32(lanes)
+            : AdvSimd.IsSupported ? AdvSimd.ConvertToInt32RoundToEven(lanes)
+            : Vector128.ConvertToInt32(Vector128.Round(lanes));
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace PtxLosses.Simd;
 
@@ -142,7 +143,15 @@ internal unsafe struct SimdFloat256 : ISimdFloat<SimdFloat256>
     public static SimdFloat256 ScaleByPowerOf2(SimdFloat256 value, SimdFloat256 whole)
         => new() { Lanes = (value.Lanes.AsInt32() + (Vector256.ConvertToInt32Native(whole.Lanes) << 23)).AsSingle() };
 
-    public static double Sum(SimdFloat256 vector) => SumOfDoubles(AddHalves(vector));
+    public static SimdFloat256 AddFixed(SimdFloat256 integers, SimdFloat256 vector)
+        => new() { Lanes = (integers.Lanes.AsInt32() + Avx.ConvertToVector256Int32((vector.Lanes.AsInt32() + Vector256.Create(FixedPoint.Shift)).AsSingle())).AsSingle() };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdFloat256 AddFixedHalves(SimdFloat256 integers)
+    {
+        Vector256<int> lanes = integers.Lanes.AsInt32();
+        return new() { Lanes = (Avx.ConvertToVector256Double(lanes.GetLower()) + Avx.ConvertToVector256Double(lanes.GetUpper())).AsSingle() };
+    }
 
     public static SimdFloat256 AddHalves(SimdFloat256 vector)
         => new() { Lanes = (Vector256.WidenLower(vector.Lanes) + Vector256.WidenUpper(vector.Lanes)).AsSingle() };

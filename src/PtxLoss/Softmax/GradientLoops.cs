@@ -159,6 +159,7 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
         where TAccumulates : struct, IFlag
     {
         private readonly SimdExponent<TVector, TLogit, TFormat, TCaps> _exponent;
+        private readonly Exp2<TVector> _exp2;
         private readonly TVector _factor;
         private readonly TVector _minusEntropyFactor;
         private readonly TVector _minusUniform;
@@ -167,6 +168,7 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
         public Arithmetic(in RunGradient run)
         {
             _exponent = new(in run.Exponent);
+            _exp2 = new(Exp2Coefficients.Load());
             _factor = TVector.Create(run.Factor);
             _minusEntropyFactor = TVector.Create(-run.EntropyFactor);
             _minusUniform = TVector.Create(-run.Uniform);
@@ -187,7 +189,7 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
                 factor = TVector.MultiplyAdd(t, _minusEntropyFactor, _factor);
             }
 
-            TVector gradient = TVector.MultiplyAdd(Exp2<TVector>.Pow2(t), factor, _minusUniform);
+            TVector gradient = TVector.MultiplyAdd(_exp2.Of(t), factor, _minusUniform);
             if (typeof(TCaps) == typeof(On))
             {
                 gradient *= derivative;

@@ -51,14 +51,14 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
     }
 
     /// <summary>
-    /// Adds Σ exp(z_i − m') to the sums, and what else is wanted, up to the first few logits of which one exceeds the reference
-    /// or is too low, where low ones must be told apart. NaN is neither, unless the format hides it: then it is too low.
+    /// Adds Σ exp(z_i − m') to the sums, and what else is wanted, of all logits, or up to the block of which one exceeds the
+    /// reference or is too low, where low ones must be told apart. NaN is neither, unless the format hides it: then it is too low.
     /// </summary>
     /// <typeparam name="TCaps">Whether logits are capped.</typeparam>
     /// <typeparam name="TEntropy">Whether Σ (z_i − m')·exp(z_i − m') is wanted.</typeparam>
     /// <typeparam name="TSumsLogits">Whether Σ z_i is wanted: then a −inf logit is too low.</typeparam>
     /// <typeparam name="TStores">Whether the exponentials are stored.</typeparam>
-    /// <param name="block">The logits.</param>
+    /// <param name="row">The logits.</param>
     /// <param name="count">How many there are.</param>
     /// <param name="exponent">What turns them into powers of 2.</param>
     /// <param name="stored">Where exponentials are stored, which may be the logits' own memory.</param>
@@ -67,84 +67,151 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
     [MethodImpl(Jit.HotLoop)]
     [SuppressMessage("Design", "MA0051", Justification = "One loop, whose registers must all be in sight of the compiler.")]
     public static int SumExponentials<TCaps, TEntropy, TSumsLogits, TStores>(
-        TLogit* block, int count, in AffineExponent exponent, float* stored, ref LogSumExpState state)
+        TLogit* row, int count, in AffineExponent exponent, float* stored, ref LogSumExpState state)
         where TCaps : struct, IFlag
         where TEntropy : struct, IFlag
         where TSumsLogits : struct, IFlag
         where TStores : struct, IFlag
     {
         var math = new SimdExponent<TVector, TLogit, TFormat, TCaps>(in exponent);
-        TVector margin = TVector.Create(exponent.Margin), lowest = TVector.Create(LowBound<TSumsLogits>(in exponent));
-        int step = Unroll * TVector.Count, i = 0;
+        var power = new Exp2<TVector>(Exp2Coefficients.Load());
+        TVector margin = TVector.Create(exponent.Margin), maskBound = TVector.Create(LowBound<TSumsLogits>(in exponent));
+        TVector fixedBound = TVector.Create(typeof(TSumsLogits) == typeof(On) ? FixedBound<TCaps>(in exponent) : 0);
+        int step = Unroll * TVector.Count, inSteps = count / step * step, i = 0;
         bool stops = false;
-        while (count - i >= step && !stops)
+        while (i < inSteps && !stops)
         {
-            TVector sum = TVector.Create(0), weighted = sum, total = sum;
-            int end = i + Math.Min(StepsPerSum * step, (count - i) / step * step);
-            do
+            TVector sums = TVector.Create(0), weightedSums = sums, fixedLogits = sums, farLogits = sums;
+            TVector highest = TVector.Create(float.NegativeInfinity);
+            int start = i, blockEnd = Math.Min(i + SoftmaxKernel<TLogit>.BlockLength, inSteps);
+            if (typeof(TStores) == typeof(On))
             {
-                if (sizeof(TLogit) < sizeof(float))
+                // Before exponentials are stored, perhaps over the logits.
+                TVector max = TVector.Create(float.NegativeInfinity), min = TVector.Create(float.PositiveInfinity);
+                for (int k = start; k < blockEnd; k += step)
                 {
-                    PrefetchStep(block + i + PrefetchDistance);
+                    TFormat.LoadTwo(row + k, out TVector x0, out TVector x1);
+                    TFormat.LoadTwo(row + k + (2 * TVector.Count), out TVector x2, out TVector x3);
+                    max = TVector.Max(TVector.Max(TVector.Max(x0, x1), TVector.Max(x2, x3)), max);
+                    min = TVector.Min(TVector.Min(TVector.Min(x0, x1), TVector.Min(x2, x3)), min);
                 }
 
-                TFormat.LoadTwo(block + i, out TVector x0, out TVector x1);
-                TFormat.LoadTwo(block + i + (2 * TVector.Count), out TVector x2, out TVector x3);
-                TVector u0 = math.U(x0), u1 = math.U(x1), u2 = math.U(x2), u3 = math.U(x3);
-                TVector largest = TVector.Max(TVector.Max(u0, u1), TVector.Max(u2, u3));
-                stops = TVector.AnyGreater(
-                    largest, typeof(TCaps) == typeof(On) ? margin : TVector.Create(AffineExponent.LargestExcess));
-                if (typeof(TSumsLogits) == typeof(On))
-                {
-                    stops |= TVector.AnyGreater(lowest, TVector.Min(TVector.Min(u0, u1), TVector.Min(u2, u3)));
-                }
-                else if (TFormat.HidesNaN)
-                {
-                    stops |= TFormat.HideNaN<TVector>(block + i);
-                }
-
+                stops = TVector.AnyGreater(math.U(max), margin)
+                    || (typeof(TSumsLogits) == typeof(On) && TVector.AnyGreater(maskBound, math.U(min)));
                 if (stops)
                 {
                     break;
                 }
+            }
 
-                if (typeof(TCaps) == typeof(On))
+            while (i < blockEnd && !stops)
+            {
+                TVector sum = TVector.Create(0), weighted = sum, fixed0 = sum, fixed1 = sum;
+                int end = Math.Min(i + (StepsPerSum * step), blockEnd);
+                do
                 {
-                    x0 = u0 = math.T(x0, u0);
-                    x1 = u1 = math.T(x1, u1);
-                    x2 = u2 = math.T(x2, u2);
-                    x3 = u3 = math.T(x3, u3);
+                    if (sizeof(TLogit) < sizeof(float))
+                    {
+                        PrefetchStep(row + i + PrefetchDistance);
+                    }
+
+                    TFormat.LoadTwo(row + i, out TVector x0, out TVector x1);
+                    TFormat.LoadTwo(row + i + (2 * TVector.Count), out TVector x2, out TVector x3);
+                    TVector u0 = math.U(x0), u1 = math.U(x1), u2 = math.U(x2), u3 = math.U(x3);
+
+                    if (typeof(TStores) == typeof(Off))
+                    {
+                        // NaN is passed over: it is the left operand.
+                        highest = TVector.Max(TVector.Max(TVector.Max(u0, u1), TVector.Max(u2, u3)), highest);
+                    }
+
+                    bool isFar = false;
+                    if (typeof(TSumsLogits) == typeof(On))
+                    {
+                        TVector lowest = TVector.Min(TVector.Min(u0, u1), TVector.Min(u2, u3));
+                        isFar = TVector.AnyGreater(fixedBound, lowest);
+                        stops = isFar && TVector.AnyGreater(maskBound, lowest);
+                    }
+                    else if (TFormat.HidesNaN)
+                    {
+                        stops = TFormat.HideNaN<TVector>(row + i);
+                    }
+
+                    if (stops)
+                    {
+                        break;
+                    }
+
+                    if (typeof(TCaps) == typeof(On))
+                    {
+                        x0 = u0 = math.T(x0, u0);
+                        x1 = u1 = math.T(x1, u1);
+                        x2 = u2 = math.T(x2, u2);
+                        x3 = u3 = math.T(x3, u3);
+                    }
+
+                    if (typeof(TSumsLogits) == typeof(On))
+                    {
+                        x0 = Scaled<TCaps>(x0);
+                        x1 = Scaled<TCaps>(x1);
+                        x2 = Scaled<TCaps>(x2);
+                        x3 = Scaled<TCaps>(x3);
+                        if (isFar)
+                        {
+                            TVector first = TVector.AddDoubles(TVector.AddHalves(x0), TVector.AddHalves(x1));
+                            TVector second = TVector.AddDoubles(TVector.AddHalves(x2), TVector.AddHalves(x3));
+                            farLogits = TVector.AddDoubles(farLogits, TVector.AddDoubles(first, second));
+                        }
+                        else
+                        {
+                            fixed0 = TVector.AddFixed(TVector.AddFixed(fixed0, x0), x1);
+                            fixed1 = TVector.AddFixed(TVector.AddFixed(fixed1, x2), x3);
+                        }
+                    }
+
+                    TVector exp0 = Term<TEntropy>(in power, u0, ref weighted);
+                    TVector exp1 = Term<TEntropy>(in power, u1, ref weighted);
+                    TVector exp2 = Term<TEntropy>(in power, u2, ref weighted);
+                    TVector exp3 = Term<TEntropy>(in power, u3, ref weighted);
+                    sum += (exp0 + exp1) + (exp2 + exp3);
+                    if (typeof(TStores) == typeof(On))
+                    {
+                        StoreTwo(stored + i, exp0, exp1);
+                        StoreTwo(stored + i + (2 * TVector.Count), exp2, exp3);
+                    }
+
+                    i += step;
+                }
+                while (i < end);
+
+                sums = TVector.AddDoubles(sums, TVector.AddHalves(sum));
+                if (typeof(TEntropy) == typeof(On))
+                {
+                    weightedSums = TVector.AddDoubles(weightedSums, TVector.AddHalves(weighted));
                 }
 
                 if (typeof(TSumsLogits) == typeof(On))
                 {
-                    // In double: floats of 100 lose 1e-6 of a loss where their roundings have one sign.
-                    TVector first = TVector.AddDoubles(TVector.AddHalves(x0), TVector.AddHalves(x1));
-                    TVector second = TVector.AddDoubles(TVector.AddHalves(x2), TVector.AddHalves(x3));
-                    total = TVector.AddDoubles(total, TVector.AddDoubles(first, second));
+                    fixedLogits = TVector.AddDoubles(
+                        fixedLogits, TVector.AddDoubles(TVector.AddFixedHalves(fixed0), TVector.AddFixedHalves(fixed1)));
                 }
-
-                TVector exp0 = Term<TEntropy>(u0, ref weighted);
-                TVector exp1 = Term<TEntropy>(u1, ref weighted);
-                TVector exp2 = Term<TEntropy>(u2, ref weighted);
-                TVector exp3 = Term<TEntropy>(u3, ref weighted);
-                sum += (exp0 + exp1) + (exp2 + exp3);
-                if (typeof(TStores) == typeof(On))
-                {
-                    StoreTwo(stored + i, exp0, exp1);
-                    StoreTwo(stored + i + (2 * TVector.Count), exp2, exp3);
-                }
-
-                i += step;
             }
-            while (i < end);
 
-            Add<TCaps, TEntropy, TSumsLogits>(sum, weighted, total, in exponent, ref state);
+            if (typeof(TStores) == typeof(Off) && (stops || TVector.AnyGreater(highest, margin)))
+            {
+                stops = true;
+                i = start;
+                break;
+            }
+
+            double logitSum = typeof(TSumsLogits) == typeof(Off) ? 0
+                : (TVector.SumOfDoubles(fixedLogits) / FixedPoint.UnitsPerOne) + TVector.SumOfDoubles(farLogits);
+            Add<TCaps, TEntropy, TSumsLogits>(sums, weightedSums, logitSum, in exponent, ref state);
         }
 
         if (!stops && i < count)
         {
-            i += SumRest<TCaps, TEntropy, TSumsLogits, TStores>(block + i, count - i, in exponent, stored + i, ref state);
+            i += SumRest<TCaps, TEntropy, TSumsLogits, TStores>(row + i, count - i, in exponent, stored + i, ref state);
         }
 
         if (typeof(TSumsLogits) == typeof(On))
@@ -166,13 +233,14 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
         where TStores : struct, IFlag
     {
         var math = new SimdExponent<TVector, TLogit, TFormat, TCaps>(in exponent);
-        TVector margin = TVector.Create(exponent.Margin), lowest = TVector.Create(LowBound<TSumsLogits>(in exponent));
+        var power = new Exp2<TVector>(Exp2Coefficients.Load());
+        TVector margin = TVector.Create(exponent.Margin), maskBound = TVector.Create(LowBound<TSumsLogits>(in exponent));
         for (int i = 0; i < count; i += TVector.Count)
         {
             int rest = Math.Min(TVector.Count, count - i);
             TVector x = PartialVector<TVector, TLogit, TFormat>.Load(block + i, rest), u = math.U(x);
             if (TVector.AnyGreater(u, margin)
-                || ((typeof(TSumsLogits) == typeof(On) || TFormat.HidesNaN) && TVector.AnyGreater(lowest, u)))
+                || ((typeof(TSumsLogits) == typeof(On) || TFormat.HidesNaN) && TVector.AnyGreater(maskBound, u)))
             {
                 return i;
             }
@@ -183,11 +251,11 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
             }
 
             TVector weighted = TVector.Create(0);
-            TVector exponential = Term<TEntropy>(u, ref weighted);
+            TVector exponential = Term<TEntropy>(in power, u, ref weighted);
             Add<TCaps, TEntropy, TSumsLogits>(
-                PartialVector<TVector, TLogit, TFormat>.Clear(exponential, rest),
-                PartialVector<TVector, TLogit, TFormat>.Clear(weighted, rest),
-                TVector.AddHalves(PartialVector<TVector, TLogit, TFormat>.Clear(x, rest)),
+                TVector.AddHalves(PartialVector<TVector, TLogit, TFormat>.Clear(exponential, rest)),
+                TVector.AddHalves(PartialVector<TVector, TLogit, TFormat>.Clear(weighted, rest)),
+                TVector.SumOfDoubles(TVector.AddHalves(PartialVector<TVector, TLogit, TFormat>.Clear(Scaled<TCaps>(x), rest))),
                 in exponent,
                 ref state);
             if (typeof(TStores) == typeof(On))
@@ -199,17 +267,38 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
         return count;
     }
 
+    /// <summary>What is added up of a logit: its value, or without a unit, with a cap, t.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Term<TEntropy>(TVector t, ref TVector weighted)
+    private static TVector Scaled<TCaps>(TVector x)
+        where TCaps : struct, IFlag
+        => typeof(TCaps) == typeof(On) || TFormat.Scale == 1 ? x : TVector.Multiply(x, TFormat.Scale);
+
+    /// <summary>
+    /// Down to this u, logits can be added in fixed point: none is further than <see cref="FixedPoint.Limit"/> from 0. At least
+    /// the bound of what is too low.
+    /// </summary>
+    private static float FixedBound<TCaps>(in AffineExponent exponent)
+        where TCaps : struct, IFlag
+    {
+        bool isWithin = typeof(TCaps) == typeof(On)
+            ? exponent.Amplitude <= FixedPoint.Limit // t is not below −Amplitude
+            : exponent.ApproximateU(FixedPoint.Limit, TVector.Fuses) >= exponent.Margin;
+        return !isWithin ? float.PositiveInfinity
+            : typeof(TCaps) == typeof(On) ? LowBound<On>(in exponent)
+            : MathF.Max(LowBound<On>(in exponent), exponent.ApproximateU(-FixedPoint.Limit, TVector.Fuses));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Term<TEntropy>(in Exp2<TVector> power, TVector t, ref TVector weighted)
         where TEntropy : struct, IFlag
     {
         if (typeof(TEntropy) == typeof(Off))
         {
-            return Exp2<TVector>.Pow2(t);
+            return power.Of(t);
         }
 
         t = TVector.Max(TVector.Create(LogSumExpState.LowestShift), t);
-        TVector exponential = Exp2<TVector>.Pow2(t);
+        TVector exponential = power.Of(t);
         weighted = TVector.MultiplyAdd(t, exponential, weighted);
         return exponential;
     }
@@ -221,26 +310,24 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
             : float.NegativeInfinity;
 
     /// <summary>
-    /// Widens what lanes added up of powers of 2, and adds what they added up, widened already, of these or, without a cap, of
-    /// logits.
+    /// Adds what lanes added up of powers of 2, widened already, and of logits, or with a cap of t.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add<TCaps, TEntropy, TSumsLogits>(
-        TVector sum, TVector weighted, TVector total, in AffineExponent exponent, ref LogSumExpState state)
+        TVector sums, TVector weightedSums, double logitSum, in AffineExponent exponent, ref LogSumExpState state)
         where TCaps : struct, IFlag
         where TEntropy : struct, IFlag
         where TSumsLogits : struct, IFlag
     {
-        state.Sum += TVector.Sum(sum);
+        state.Sum += TVector.SumOfDoubles(sums);
         if (typeof(TEntropy) == typeof(On))
         {
-            state.WeightedSum += TVector.Sum(weighted) / AffineExponent.Log2E;
+            state.WeightedSum += TVector.SumOfDoubles(weightedSums) / AffineExponent.Log2E;
         }
 
         if (typeof(TSumsLogits) == typeof(On))
         {
-            double unit = typeof(TCaps) == typeof(On) ? exponent.Unit : TFormat.Scale * exponent.Scale;
-            state.LogitSum += TVector.SumOfDoubles(total) * (unit * LogSumExpState.LogitSumScale);
+            state.LogitSum += logitSum * ((typeof(TCaps) == typeof(On) ? exponent.Unit : exponent.Scale) * LogSumExpState.LogitSumScale);
         }
     }
 

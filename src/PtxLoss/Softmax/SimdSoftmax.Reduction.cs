@@ -30,10 +30,10 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
             var exponent = new AffineExponent(reference, _options.Transform, TVector.Fuses);
             LogSumExpState.Start(out state, exponent.TransformedReference);
             bool holds = _references.Holds(float.IsNegativeInfinity(reference) ? 0 : reference);
-            int run = 0, start = 0;
+            int run = 0, start = 0, most = _options.Wants(RowStatistics.ArgMax) ? BlockLength : Length;
             while (holds && start < Length)
             {
-                int count = Math.Min(BlockLength, Length - start);
+                int count = Math.Min(most, Length - start);
                 double before = state.Sum;
                 int summed = ReduceLoop<TVector, TLogit, TFormat>.SumExponentials<TCaps, TEntropy, TSumsLogits, TStores>(
                     Row + start, count, in exponent, Stored + start, ref state);

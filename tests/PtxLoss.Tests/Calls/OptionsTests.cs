@@ -9,14 +9,14 @@ public class OptionsTests
     private readonly float[] _logits = TestData.Logits(8 * VocabularySize, seed: 3);
     private readonly int[] _targets = [3, -100, 49, 0, 7, -100, 7, 1];
 
-    public static TheoryData<PtxLossOptions?> Options => new()
-    {
-        null,
+    public static TheoryData<PtxLossOptions?> Options =>
+    [
+        (PtxLossOptions?)null,
         new PtxLossOptions(),
         new PtxLossOptions { Reduction = LossReduction.Sum },
         new PtxLossOptions { Denominator = 1000.5 },
         new PtxLossOptions { MaxDegreeOfParallelism = 1 },
-    };
+    ];
 
     [Theory]
     [MemberData(nameof(Options))]

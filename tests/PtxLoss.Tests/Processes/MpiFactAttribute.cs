@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace PtxLosses.Tests;
 
 /// <summary>
@@ -7,14 +9,16 @@ namespace PtxLosses.Tests;
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class MpiFactAttribute : FactAttribute
 {
-    public MpiFactAttribute() => Skip = Mpi.ReasonToSkip;
+    public MpiFactAttribute([CallerFilePath] string? file = null, [CallerLineNumber] int line = -1)
+        : base(file, line) => Skip = Mpi.ReasonToSkip;
 }
 
 /// <summary>As <see cref="MpiFactAttribute"/>.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class MpiTheoryAttribute : TheoryAttribute
 {
-    public MpiTheoryAttribute() => Skip = Mpi.ReasonToSkip;
+    public MpiTheoryAttribute([CallerFilePath] string? file = null, [CallerLineNumber] int line = -1)
+        : base(file, line) => Skip = Mpi.ReasonToSkip;
 }
 
 file static class Mpi

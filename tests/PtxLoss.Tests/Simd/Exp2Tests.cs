@@ -33,7 +33,13 @@ public unsafe class Exp2Tests
     }
 
     [Fact]
-    public void Vector256() => Sweep<SimdFloat256>();
+    public void Vector256()
+    {
+        if (System.Runtime.Intrinsics.Vector256.IsHardwareAccelerated)
+        {
+            Sweep<SimdFloat256>();
+        }
+    }
 
     [Fact]
     public void Vector128() => Sweep<SimdFloat128>();
@@ -70,7 +76,7 @@ public unsafe class Exp2Tests
         where TVector : struct, ISimdFloat<TVector>
     {
         float* lanes = stackalloc float[16];
-        Exp2<TVector>.Pow2(TVector.AtMost128(TVector.Multiply(TVector.Create(x), AffineExponent.Log2E))).Store(lanes);
+        new Exp2<TVector>(Exp2Coefficients.Load()).Of(TVector.AtMost128(TVector.Multiply(TVector.Create(x), AffineExponent.Log2E))).Store(lanes);
         return lanes[0];
     }
 }

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace PtxLosses.Tests;
@@ -45,12 +47,26 @@ public class InstructionSetTests
     public void Where_there_is_AVX2_multiplications_and_additions_are_fused()
         => Fma.IsSupported.Should().Be(Avx2.IsSupported);
 
+    /// <summary>Whether this is a process on Arm64 with all its instruction sets.</summary>
+    public static bool IsArm64
+        => RuntimeInformation.ProcessArchitecture == Architecture.Arm64
+            && Environment.GetEnvironmentVariable(Marker) is null or nameof(SimdFloat128);
+
+    /// <summary>The proof that a run for Arm64 (<c>.ci/arm64</c>) is one.</summary>
+    [Fact(Skip = "not a process on Arm64 with all its instruction sets", SkipUnless = nameof(IsArm64))]
+    public void The_kernel_on_Arm64_is_that_of_AdvSimd()
+    {
+        AdvSimd.Arm64.IsSupported.Should().BeTrue();
+        SimdFloat128.Fuses.Should().BeTrue();
+        KernelTests.NameOfBest.Should().Be(nameof(SimdFloat128));
+    }
+
     private static void RunSuite(string variable, string value, string expectedKernel)
     {
         var start = new ProcessStartInfo("dotnet")
         {
             ArgumentList = { "test", typeof(InstructionSetTests).Assembly.Location },
-            Environment = { [variable] = value, [Marker] = expectedKernel },
+            Environment = { [variable] = value, [Marker] = expectedKernel, [Drawn.Divisor] = "4" },
             RedirectStandardOutput = true,
             UseShellExecute = false,
         };

@@ -1,10 +1,13 @@
+using System.Runtime.CompilerServices;
+
 namespace PtxLosses.Tests;
 
 /// <summary>A test that needs so much memory for itself, and is skipped where there is less.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class LargeMemoryFactAttribute : FactAttribute
 {
-    public LargeMemoryFactAttribute(double gigabytes)
+    public LargeMemoryFactAttribute(double gigabytes, [CallerFilePath] string? file = null, [CallerLineNumber] int line = -1)
+        : base(file, line)
     {
         Gigabytes = gigabytes;
         double available = Available / 1e9;
