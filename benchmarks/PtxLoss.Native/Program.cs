@@ -96,7 +96,8 @@ static string Table(List<TurnProcess> programs, int[] sizes, int rounds)
 
         {Processor()}, {Environment.ProcessorCount} cores, {RuntimeInformation.OSDescription},
         {RuntimeInformation.FrameworkDescription}, {DateTime.UtcNow:yyyy-MM-dd}.
-        Logits are float32, {sizes[0]} × {sizes[1]}, on {sizes[2]} threads. Medians of {rounds} rounds; in each round all programs run in turn. In brackets: relative to the first.
+        Logits are float32, {sizes[0]} × {sizes[1]}, on {sizes[2]} threads. Medians of {rounds} rounds;
+        in each round all programs run in turn. In brackets: relative to the first.
 
         | program | vectors | `Compute` | `ComputeWithGradient`, in place | loss |
         | --- | --: | --: | --: | --- |

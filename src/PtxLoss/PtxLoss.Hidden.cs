@@ -85,7 +85,9 @@ public static partial class PtxLoss
     /// Computes the loss of soft targets from the hidden states that the last layer of a model gets,
     /// <c>logits = hidden · weightᵀ + bias</c>, without the memory that all logits would take.
     /// </summary>
-    /// <inheritdoc cref="ComputeFromHidden{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, PtxLossOptions, ReadOnlySpan{TElement}, ReadOnlySpan{float})"
+    /// <inheritdoc cref="ComputeFromHidden{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement},
+    ///     in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, PtxLossOptions, ReadOnlySpan{TElement},
+    ///     ReadOnlySpan{float})"
     ///     path="/*[not(self::summary or @name='targets')]"/>
     /// <param name="targets">A distribution for each token: ids in <c>[0, vocabulary)</c>, or ignored.</param>
     [OverloadResolutionPriority(1)] // where new(…) could be either
@@ -204,7 +206,9 @@ public static partial class PtxLoss
     /// <c>logits = hidden · weightᵀ + bias</c>, and the gradients of the total, without the memory that all logits or their
     /// gradient would take.
     /// </summary>
-    /// <inheritdoc cref="ComputeFromHiddenWithGradient{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement}, in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, HiddenGradients{TElement}, PtxLossOptions, ReadOnlySpan{TElement}, ReadOnlySpan{float})"
+    /// <inheritdoc cref="ComputeFromHiddenWithGradient{TElement, TTarget}(double, in ReadOnlyTensorSpan{TElement},
+    ///     in ReadOnlyTensorSpan{TElement}, ReadOnlySpan{TTarget}, double, HiddenGradients{TElement}, PtxLossOptions,
+    ///     ReadOnlySpan{TElement}, ReadOnlySpan{float})"
     ///     path="/*[not(self::summary or @name='targets')]"/>
     /// <param name="targets">A distribution for each token: ids in <c>[0, vocabulary)</c>, or ignored.</param>
     [OverloadResolutionPriority(1)] // where new(…) could be either

@@ -61,7 +61,8 @@ public static partial class PtxLoss
 
 #pragma warning disable CS1573 // the other parameters are inherited
     /// <summary>Computes the loss of soft targets: distributions of a teacher, as in distillation.</summary>
-    /// <inheritdoc cref="Compute{TLogit, TTarget}(double, ReadOnlySpan{TLogit}, ReadOnlySpan{TTarget}, int, double, PtxLossOptions, ReadOnlySpan{float})"
+    /// <inheritdoc cref="Compute{TLogit, TTarget}(double, ReadOnlySpan{TLogit}, ReadOnlySpan{TTarget}, int, double,
+    ///     PtxLossOptions, ReadOnlySpan{float})"
     ///     path="/*[not(self::summary or self::returns or @name='targets')]"/>
     /// <param name="targets">A distribution for each token: ids in <c>[0, vocabularySize)</c>, or ignored.</param>
     /// <returns>
@@ -142,7 +143,8 @@ public static partial class PtxLoss
     /// <summary>
     /// Computes the loss of soft targets and the gradient of the total with respect to the logits, in one pass over them.
     /// </summary>
-    /// <inheritdoc cref="ComputeWithGradient{TLogit, TTarget}(double, ReadOnlySpan{TLogit}, ReadOnlySpan{TTarget}, int, double, Span{TLogit}, PtxLossOptions, ReadOnlySpan{float})"
+    /// <inheritdoc cref="ComputeWithGradient{TLogit, TTarget}(double, ReadOnlySpan{TLogit}, ReadOnlySpan{TTarget}, int,
+    ///     double, Span{TLogit}, PtxLossOptions, ReadOnlySpan{float})"
     ///     path="/*[not(self::summary or self::returns or @name='targets' or @name='logitsGradient')]"/>
     /// <param name="targets">A distribution for each token: ids in <c>[0, vocabularySize)</c>, or ignored.</param>
     /// <param name="logitsGradient">

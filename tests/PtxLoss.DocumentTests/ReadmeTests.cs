@@ -9,8 +9,8 @@ using PtxLosses.Torch.Tests;
 namespace PtxLosses.Tests;
 
 /// <summary>
-/// Every C# example of the READMEs and of docs/ is compiled as the program it stands for and run; where a text block follows it, that
-/// block is what the example prints. Runs alone: it redirects the console.
+/// Every C# example of the READMEs and of docs/ is compiled as the program it stands for and run; where a text block follows it,
+/// that block is what the example prints. Runs alone: it redirects the console.
 /// </summary>
 [Collection(nameof(ReadmeTests))]
 [CollectionDefinition(nameof(ReadmeTests), DisableParallelization = true)]
@@ -145,7 +145,9 @@ public partial class ReadmeTests
         ];
         string[] rows =
         [
-            .. File.ReadLines(readme).SkipWhile(line => !line.StartsWith(header, StringComparison.Ordinal)).Skip(2).TakeWhile(line => line.StartsWith('|')),
+            .. File.ReadLines(readme)
+                .SkipWhile(line => !line.StartsWith(header, StringComparison.Ordinal)).Skip(2)
+                .TakeWhile(line => line.StartsWith('|')),
         ];
 
         rows.Should().HaveCountGreaterThan(8).And.BeSubsetOf(measured);

@@ -4,7 +4,7 @@ using FsCheck.Fluent;
 
 namespace PtxLosses.Tests;
 
-/// <summary>How often FsCheck draws; what fails is shrunk and printed with its seed.</summary>
+/// <summary>What FsCheck draws, and how often; what fails is shrunk and printed with its seed.</summary>
 internal static class Drawn
 {
     /// <summary>By what the numbers of cases are divided in a process that has less time for them: an integer.</summary>
@@ -26,6 +26,39 @@ internal static class Drawn
         => int.TryParse(Environment.GetEnvironmentVariable(Divisor), CultureInfo.InvariantCulture, out int divisor)
             ? Math.Max(1, cases / divisor)
             : cases;
+
+    /// <summary>What logits are made of.</summary>
+    public static Gen<string> Element
+        => Gen.Elements(
+            ElementNames.Float, ElementNames.Float, ElementNames.Double, ElementNames.Half, ElementNames.BFloat16);
+
+    /// <summary>What hidden states are made of.</summary>
+    public static Gen<string> ElementOfHead => Gen.Elements(ElementNames.Float, ElementNames.Half, ElementNames.BFloat16);
+
+    public static Gen<double> Spread => Or(Gen.Elements(1.0, 3, 20), Magnitude);
+
+    public static Gen<double> Offset => Or(Gen.Elements(0.0, 0, -100, 1000), Signed(Magnitude));
+
+    /// <summary>How many logits of each row are masked in front.</summary>
+    public static Gen<int> MaskedPrefix => Or(Gen.Constant(0), Gen.Elements(1, 1024, 2500, 40_000));
+
+    public static Gen<double> Coefficient => Or(Gen.Elements(0.1, 1, -2), Gen.Elements(1e-300, 1e5, -1e39, 1e200));
+
+    public static Gen<double> LabelSmoothing => OftenOff(Gen.Choose(1, 99).Select(x => x / 100.0));
+
+    public static Gen<double> ZLossCoefficient => OftenOff(Gen.Elements(1e-4, 0.01, 0.5));
+
+    public static Gen<double> LogitSoftCap => OftenOff(Or(Gen.Elements(0.5, 30, 50, 1e5), Magnitude));
+
+    public static Gen<double> LogitScale
+        => Or(Gen.Constant(1.0), Or(Gen.Elements(0.01, 0.1, 0.7, 2, 30), Gen.Elements(1e-4, 1e3)));
+
+    /// <summary>What makes one number of many losses.</summary>
+    public static Gen<(LossReduction Reduction, double? Denominator)> ReductionAndDenominator
+        => Gen.Elements<(LossReduction, double?)>(
+            (LossReduction.Mean, null), (LossReduction.Sum, null), (LossReduction.Mean, 7.5));
+
+    public static Gen<int> Threads => Gen.Elements(1, 2, 1000, -1);
 
     public static Gen<TargetWeighting> Weighting
         => Gen.Frequency(

@@ -9,10 +9,10 @@ internal sealed class HeadTable(HeadShape shape, int threads, IReadOnlyList<Meas
         Shapes are tokens × width × vocabulary, of float32. Multiplications are limits: of the same work only the matrix products,
         hidden · weightᵀ and, for the gradients, G · weight and Gᵀ · hidden, with all logits and all of their gradient G in
         memory. GFLOP/s: 2 operations per token, column and word of the vocabulary, 6 with gradients, in 10^9 per second. Memory:
-        fresh, where what is made, gradients or logits, goes to memory that each run asks for anew, as users call torch; reused,
-        where it goes to memory that was used before, allocated ahead or kept by the allocator; libtorch's time is that with memory
-        of the same kind. Extra memory: how far the peak of a process is above what it has with all inputs and gradients in
-        memory, in its first run, in 10^6 bytes.
+        fresh, where what is made, gradients or logits, goes to memory that each run asks for anew, as users call torch;
+        reused, where it goes to memory that was used before, allocated ahead or kept by the allocator; libtorch's time is that
+        with memory of the same kind. Extra memory: how far the peak of a process is above what it has with all inputs and
+        gradients in memory, in its first run, in 10^6 bytes.
         """;
 
     public const string RatiosHeader =

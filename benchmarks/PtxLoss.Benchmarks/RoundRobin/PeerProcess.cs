@@ -5,10 +5,10 @@ namespace PtxLosses.Benchmarks;
 /// <summary>
 /// Contenders in another process: it times them, whenever this process tells it to. The protocol: started as
 /// <c>command folder sizes… threads coefficient</c>, the other process reads the data, runs each of its contenders once and
-/// writes a line for each: <c>Forward|Gradient, Fresh|Reused, whose it is, name, answers…</c>, with tabs between. The sizes and the
-/// answers are those of the <see cref="IPeerProblem"/>; after them may come the memory that the contender took, in bytes. Then it
-/// writes <c>ready</c>. From there on, each line that it reads is the number of the contender whose turn it is, and it answers with
-/// the milliseconds. A process that cannot do its work here writes <c>left out</c> and why, instead of all that.
+/// writes a line for each: <c>Forward|Gradient, Fresh|Reused, whose it is, name, answers…</c>, with tabs between. The sizes and
+/// the answers are those of the <see cref="IPeerProblem"/>; after them may come the memory that the contender took, in bytes.
+/// Then it writes <c>ready</c>. From there on, each line that it reads is the number of the contender whose turn it is, and it
+/// answers with the milliseconds. A process that cannot do its work here writes <c>left out</c> and why, instead of all that.
 /// </summary>
 internal sealed class PeerProcess : IDisposable
 {

@@ -74,9 +74,10 @@ internal sealed class LayerComparison(int rounds, bool keepFreed, IProgressDispl
         return new ReportTable(
             _columns,
             rows,
-            $"A training step is both losses, their gradients and the optimizer; {allocator}. Median of {steps - 1} steps, the layers "
-            + $"in turn, a process for each. The rollout before it takes {rollout * 1000:F0} ms with each layer. Over {steps} steps "
-            + $"on the same text the totals differ by at most {difference:0.0E+0}.");
+            $"A training step is both losses, their gradients and the optimizer; {allocator}. Median of {steps - 1} steps, the "
+            + "layers in turn, a process for each. "
+            + $"The rollout before it takes {rollout * 1000:F0} ms with each layer. "
+            + $"Over {steps} steps on the same text the totals differ by at most {difference:0.0E+0}.");
     }
 
     private static string[] MemoryOf(MeasuredMemory layer, MeasuredMemory torch) => layer.Peak == 0

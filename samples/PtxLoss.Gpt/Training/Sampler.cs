@@ -3,6 +3,10 @@ using static TorchSharp.torch.nn.functional;
 namespace PtxLosses.Samples.Gpt;
 
 /// <summary>Samples rollouts, token by token.</summary>
+/// <remarks>
+/// Each id of the vocabulary draws a number of its own, and the best of all is sampled: policies that are nearly the same, as
+/// those of different loss layers are, then nearly always sample the same token.
+/// </remarks>
 internal static class Sampler
 {
     /// <param name="model">The policy.</param>
@@ -11,6 +15,7 @@ internal static class Sampler
     public static Rollout Sample(GptModel model, IReadOnlyList<int[]> prompts, Random random)
     {
         using var noGrad = torch.no_grad();
+        using var generator = new torch.Generator((ulong)random.Next());
         var rollout = new Rollout(prompts);
         int batch = rollout.Batch;
         KeyValueCache[] caches = [.. Enumerable.Range(0, (int)model.Shape.Layers).Select(_ => new KeyValueCache())];
@@ -23,7 +28,7 @@ internal static class Sampler
                 Tensor read = TokenTensor.Create(rollout.Tokens.AsSpan(first * batch, (next - first) * batch), batch);
                 Tensor hidden = model.Continue(read, caches).select(1, -1);
                 Tensor probabilities = softmax(linear(hidden, model.OutputWeight), dim: -1);
-                Tensor sampled = Draw(probabilities, random);
+                Tensor sampled = torch.multinomial(probabilities, 1, generator: generator);
                 Tensor chosen = probabilities.gather(1, sampled).log();
                 for (int sequence = 0; sequence < batch; sequence++)
                 {
@@ -42,15 +47,5 @@ internal static class Sampler
         }
 
         return rollout;
-    }
-
-    /// <summary>Inverts the cumulative distribution of each row, [batch, 1].</summary>
-    private static Tensor Draw(Tensor probabilities, Random random)
-    {
-        float[] uniform = [.. Enumerable.Range(0, (int)probabilities.shape[0]).Select(_ => random.NextSingle())];
-        Tensor cumulative = probabilities.cumsum(1);
-        long last = cumulative.shape[1] - 1;
-        Tensor threshold = torch.tensor(uniform, uniform.Length, 1) * cumulative.narrow(1, last, 1);
-        return torch.searchsorted(cumulative, threshold, right: true).clamp_max(last);
     }
 }

@@ -90,8 +90,8 @@ internal readonly struct Exp2Coefficients
     public float Fifth { get; private init; }
 
     /// <summary>
-    /// The coefficients, of which the compiler must not know that they are constants: it would load constants anew in each step of
-    /// a loop, which takes an eighth of its time.
+    /// The coefficients. The compiler must not know that they are constants: it would load constants anew in each step of a loop,
+    /// which takes an eighth of its time.
     /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static Exp2Coefficients Load() => new()

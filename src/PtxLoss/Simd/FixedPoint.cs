@@ -7,7 +7,7 @@ namespace PtxLosses.Simd;
 /// </remarks>
 internal static class FixedPoint
 {
-    /// <summary>As many places as leave room for <see cref="Terms"/> numbers up to <see cref="Limit"/> in 32 bits.</summary>
+    /// <summary>As many places as leave room in 32 bits for 16 numbers up to <see cref="Limit"/>.</summary>
     public const int Places = 20;
 
     public const float UnitsPerOne = 1 << Places;
@@ -15,9 +15,8 @@ internal static class FixedPoint
     /// <summary>The largest magnitude of a number.</summary>
     public const float Limit = 127;
 
-    /// <summary>How many numbers a lane may add: two of four in each of the eight steps that a sum in float takes.</summary>
-    public const int Terms = 16;
-
-    /// <summary>What turns the bits of a float into those of 2^<see cref="Places"/> as much; of 0 into those of less than a unit.</summary>
+    /// <summary>
+    /// Added to the bits of a float, it makes them those of 2^<see cref="Places"/> times as much, and of 0 less than half a unit.
+    /// </summary>
     public const int Shift = Places << 23;
 }

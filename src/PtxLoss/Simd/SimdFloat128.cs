@@ -134,7 +134,7 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
     {
         Vector128<float> clamped = Vector128.MaxNative(Vector128.Create(-127f), t.Lanes);
 
-        // Asked by name: code that is compiled before it runs, for machines without this instruction too, would call a function else.
+        // By its name: NativeAOT compiles for machines without this instruction too, and then makes a call of Floor.
         Vector128<float> whole = Sse41.IsSupported ? Sse41.RoundToNegativeInfinity(clamped) : Vector128.Floor(clamped);
         fraction = new() { Lanes = clamped - whole };
         return new() { Lanes = whole };
@@ -145,8 +145,12 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
     public static SimdFloat128 ScaleByPowerOf2(SimdFloat128 value, SimdFloat128 whole)
         => new() { Lanes = (value.Lanes.AsInt32() + (Vector128.ConvertToInt32Native(whole.Lanes) << 23)).AsSingle() };
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat128 AddFixed(SimdFloat128 integers, SimdFloat128 vector)
-        => new() { Lanes = (integers.Lanes.AsInt32() + ToNearest((vector.Lanes.AsInt32() + Vector128.Create(FixedPoint.Shift)).AsSingle())).AsSingle() };
+    {
+        Vector128<int> shifted = vector.Lanes.AsInt32() + Vector128.Create(FixedPoint.Shift);
+        return new() { Lanes = (integers.Lanes.AsInt32() + ToNearest(shifted.AsSingle())).AsSingle() };
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat128 AddFixedHalves(SimdFloat128 integers)

@@ -143,14 +143,20 @@ internal unsafe struct SimdFloat256 : ISimdFloat<SimdFloat256>
     public static SimdFloat256 ScaleByPowerOf2(SimdFloat256 value, SimdFloat256 whole)
         => new() { Lanes = (value.Lanes.AsInt32() + (Vector256.ConvertToInt32Native(whole.Lanes) << 23)).AsSingle() };
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat256 AddFixed(SimdFloat256 integers, SimdFloat256 vector)
-        => new() { Lanes = (integers.Lanes.AsInt32() + Avx.ConvertToVector256Int32((vector.Lanes.AsInt32() + Vector256.Create(FixedPoint.Shift)).AsSingle())).AsSingle() };
+    {
+        Vector256<int> shifted = vector.Lanes.AsInt32() + Vector256.Create(FixedPoint.Shift);
+        return new() { Lanes = (integers.Lanes.AsInt32() + Avx.ConvertToVector256Int32(shifted.AsSingle())).AsSingle() };
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat256 AddFixedHalves(SimdFloat256 integers)
     {
         Vector256<int> lanes = integers.Lanes.AsInt32();
-        return new() { Lanes = (Avx.ConvertToVector256Double(lanes.GetLower()) + Avx.ConvertToVector256Double(lanes.GetUpper())).AsSingle() };
+        Vector256<double> lower = Avx.ConvertToVector256Double(lanes.GetLower());
+        Vector256<double> upper = Avx.ConvertToVector256Double(lanes.GetUpper());
+        return new() { Lanes = (lower + upper).AsSingle() };
     }
 
     public static SimdFloat256 AddHalves(SimdFloat256 vector)

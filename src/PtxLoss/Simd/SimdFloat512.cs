@@ -140,14 +140,20 @@ internal unsafe struct SimdFloat512 : ISimdFloat<SimdFloat512>
     public static SimdFloat512 ScaleByPowerOf2(SimdFloat512 value, SimdFloat512 whole)
         => new() { Lanes = Avx512F.Scale(value.Lanes, whole.Lanes) };
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat512 AddFixed(SimdFloat512 integers, SimdFloat512 vector)
-        => new() { Lanes = (integers.Lanes.AsInt32() + Avx512F.ConvertToVector512Int32((vector.Lanes.AsInt32() + Vector512.Create(FixedPoint.Shift)).AsSingle())).AsSingle() };
+    {
+        Vector512<int> shifted = vector.Lanes.AsInt32() + Vector512.Create(FixedPoint.Shift);
+        return new() { Lanes = (integers.Lanes.AsInt32() + Avx512F.ConvertToVector512Int32(shifted.AsSingle())).AsSingle() };
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat512 AddFixedHalves(SimdFloat512 integers)
     {
         Vector512<int> lanes = integers.Lanes.AsInt32();
-        return new() { Lanes = (Avx512F.ConvertToVector512Double(lanes.GetLower()) + Avx512F.ConvertToVector512Double(lanes.GetUpper())).AsSingle() };
+        Vector512<double> lower = Avx512F.ConvertToVector512Double(lanes.GetLower());
+        Vector512<double> upper = Avx512F.ConvertToVector512Double(lanes.GetUpper());
+        return new() { Lanes = (lower + upper).AsSingle() };
     }
 
     public static SimdFloat512 AddHalves(SimdFloat512 vector)

@@ -51,8 +51,9 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
     }
 
     /// <summary>
-    /// Adds Σ exp(z_i − m') to the sums, and what else is wanted, of all logits, or up to the block of which one exceeds the
-    /// reference or is too low, where low ones must be told apart. NaN is neither, unless the format hides it: then it is too low.
+    /// Adds Σ exp(z_i − m') to the sums, and what else is wanted, of all logits, or up to the block that has one which exceeds
+    /// the reference or is too low, where low ones must be told apart. NaN is neither, unless the format hides it: then it is
+    /// too low.
     /// </summary>
     /// <typeparam name="TCaps">Whether logits are capped.</typeparam>
     /// <typeparam name="TEntropy">Whether Σ (z_i − m')·exp(z_i − m') is wanted.</typeparam>
@@ -87,15 +88,7 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
             if (typeof(TStores) == typeof(On))
             {
                 // Before exponentials are stored, perhaps over the logits.
-                TVector max = TVector.Create(float.NegativeInfinity), min = TVector.Create(float.PositiveInfinity);
-                for (int k = start; k < blockEnd; k += step)
-                {
-                    TFormat.LoadTwo(row + k, out TVector x0, out TVector x1);
-                    TFormat.LoadTwo(row + k + (2 * TVector.Count), out TVector x2, out TVector x3);
-                    max = TVector.Max(TVector.Max(TVector.Max(x0, x1), TVector.Max(x2, x3)), max);
-                    min = TVector.Min(TVector.Min(TVector.Min(x0, x1), TVector.Min(x2, x3)), min);
-                }
-
+                FindExtremes<TSumsLogits>(row + start, blockEnd - start, out TVector max, out TVector min);
                 stops = TVector.AnyGreater(math.U(max), margin)
                     || (typeof(TSumsLogits) == typeof(On) && TVector.AnyGreater(maskBound, math.U(min)));
                 if (stops)
@@ -223,6 +216,24 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
         return i;
     }
 
+    /// <summary>The largest of whole steps of logits in each lane and, if wanted, the smallest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FindExtremes<TMin>(TLogit* block, int count, out TVector max, out TVector min)
+        where TMin : struct, IFlag
+    {
+        (max, min) = (TVector.Create(float.NegativeInfinity), TVector.Create(float.PositiveInfinity));
+        for (int i = 0; i < count; i += Unroll * TVector.Count)
+        {
+            TFormat.LoadTwo(block + i, out TVector x0, out TVector x1);
+            TFormat.LoadTwo(block + i + (2 * TVector.Count), out TVector x2, out TVector x3);
+            max = TVector.Max(TVector.Max(TVector.Max(x0, x1), TVector.Max(x2, x3)), max);
+            if (typeof(TMin) == typeof(On))
+            {
+                min = TVector.Min(TVector.Min(TVector.Min(x0, x1), TVector.Min(x2, x3)), min);
+            }
+        }
+    }
+
     /// <summary>As <see cref="SumExponentials"/>, for less than a step.</summary>
     [MethodImpl(Jit.HotLoop)]
     private static int SumRest<TCaps, TEntropy, TSumsLogits, TStores>(
@@ -267,15 +278,15 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
         return count;
     }
 
-    /// <summary>What is added up of a logit: its value, or without a unit, with a cap, t.</summary>
+    /// <summary>What is added up of a logit: its value, or with a cap t.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector Scaled<TCaps>(TVector x)
         where TCaps : struct, IFlag
         => typeof(TCaps) == typeof(On) || TFormat.Scale == 1 ? x : TVector.Multiply(x, TFormat.Scale);
 
     /// <summary>
-    /// Down to this u, logits can be added in fixed point: none is further than <see cref="FixedPoint.Limit"/> from 0. At least
-    /// the bound of what is too low.
+    /// Down to this u, logits can be added in fixed point: none is further than <see cref="FixedPoint.Limit"/> from 0. What is
+    /// too low is always below.
     /// </summary>
     private static float FixedBound<TCaps>(in AffineExponent exponent)
         where TCaps : struct, IFlag
@@ -309,9 +320,7 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
             : TFormat.HidesNaN ? SimdExponent<TVector, TLogit, TFormat, Off>.NaNBound(in exponent)
             : float.NegativeInfinity;
 
-    /// <summary>
-    /// Adds what lanes added up of powers of 2, widened already, and of logits, or with a cap of t.
-    /// </summary>
+    /// <summary>Adds what lanes added up of powers of 2, widened already, and the sum of logits or, with a cap, of t.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add<TCaps, TEntropy, TSumsLogits>(
         TVector sums, TVector weightedSums, double logitSum, in AffineExponent exponent, ref LogSumExpState state)
@@ -327,7 +336,8 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
 
         if (typeof(TSumsLogits) == typeof(On))
         {
-            state.LogitSum += logitSum * ((typeof(TCaps) == typeof(On) ? exponent.Unit : exponent.Scale) * LogSumExpState.LogitSumScale);
+            double unit = typeof(TCaps) == typeof(On) ? exponent.Unit : exponent.Scale;
+            state.LogitSum += logitSum * (unit * LogSumExpState.LogitSumScale);
         }
     }
 

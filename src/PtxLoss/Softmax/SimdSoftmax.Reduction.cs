@@ -30,7 +30,10 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
             var exponent = new AffineExponent(reference, _options.Transform, TVector.Fuses);
             LogSumExpState.Start(out state, exponent.TransformedReference);
             bool holds = _references.Holds(float.IsNegativeInfinity(reference) ? 0 : reference);
-            int run = 0, start = 0, most = _options.Wants(RowStatistics.ArgMax) ? BlockLength : Length;
+            int run = 0, start = 0;
+
+            // A block at a time where its sum is to tell whether it may have the largest logit.
+            int most = _options.Wants(RowStatistics.ArgMax) ? BlockLength : Length;
             while (holds && start < Length)
             {
                 int count = Math.Min(most, Length - start);

@@ -14,7 +14,8 @@ public partial class IndexTests
         IEnumerable<string> listed = File.ReadLines(index).Select(line => Entry().Match(line)).Where(match => match.Success)
             .Select(match => match.Groups["page"].Value);
 
-        IEnumerable<string> pages = Directory.GetFiles(docs, "*.md").Where(page => page != index).Select(page => Path.GetFileName(page));
+        IEnumerable<string> pages = Directory.GetFiles(docs, "*.md")
+            .Where(page => page != index).Select(page => Path.GetFileName(page));
         listed.Should().BeEquivalentTo(pages);
     }
 

@@ -71,7 +71,7 @@ public sealed record HeadDraw(HeadEntry Entry, string Element, int Tokens, int H
            from zLoss in Gen.Elements(0.0, 0, 1e-4, 0.01)
            from cap in Gen.Elements(0.0, 0, 2, 30)
            from scale in Gen.Elements(1.0, 1, 0.25, 1.7)
-           from divisor in Drawn.Divisor
+           from divisor in Drawn.ReductionAndDenominator
            from weighting in Drawn.Weighting
            from statistics in Drawn.Statistics
            from idsPerToken in Drawn.IdsPerToken

@@ -118,7 +118,7 @@ public sealed record CallDraw(Entry Entry, string Element, string Target, int Vo
            from zLoss in Drawn.ZLossCoefficient
            from cap in Drawn.LogitSoftCap
            from scale in Drawn.LogitScale
-           from divisor in Drawn.Divisor
+           from divisor in Drawn.ReductionAndDenominator
            from weighting in Drawn.Weighting
            from statistics in Drawn.Statistics
            from idsPerToken in Drawn.IdsPerToken

@@ -76,7 +76,8 @@ public unsafe class Exp2Tests
         where TVector : struct, ISimdFloat<TVector>
     {
         float* lanes = stackalloc float[16];
-        new Exp2<TVector>(Exp2Coefficients.Load()).Of(TVector.AtMost128(TVector.Multiply(TVector.Create(x), AffineExponent.Log2E))).Store(lanes);
+        TVector t = TVector.AtMost128(TVector.Multiply(TVector.Create(x), AffineExponent.Log2E));
+        new Exp2<TVector>(Exp2Coefficients.Load()).Of(t).Store(lanes);
         return lanes[0];
     }
 }
