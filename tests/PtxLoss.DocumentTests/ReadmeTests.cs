@@ -96,7 +96,6 @@ public partial class ReadmeTests
     }
 
     [Theory]
-    [InlineData("| Forward | 1024x50304 | 2 |", "on two threads, at {0} of the rate")]
     [InlineData("| Forward | 1024x50304 | 2 |", "the loss runs at {0} of the rate")]
     [InlineData("| Gradient in place | 1024x50304 | 2 |", "place at {0} of an in-place multiply")]
     [InlineData("| Gradient to another buffer | 1024x50304 | 2 |", "to another buffer at {0} of a copy")]
