@@ -135,7 +135,7 @@ internal sealed record Bounds(
         static double Product(double error, double size) => error == 0 || !double.IsFinite(size) ? 0 : error * size;
     }
 
-    private void CheckStatistics(
+    private static void CheckStatistics(
         PtxLossResult actual,
         IReference expected,
         PtxLossOptions options,
