@@ -55,7 +55,8 @@ internal unsafe struct BatchPass<TLogit, TTarget>
                 VocabularySize,
                 SegmentLength,
                 IsReduced: memory.Tokens.KnownLogSumExp == null,
-                NeedsLogits: options.Transform.HasCap || wantsEntropy || wantsArgMax || memory.Tokens.EntropyGradient != null,
+                NeedsLogits: wantsEntropy || wantsArgMax || memory.Tokens.EntropyGradient != null
+                    || (options.Transform.HasCap && options.LabelSmoothing != 0),
                 options.Accumulates,
                 ExceedsCaches: memory.Gradient.ExceedsCachesBeside(in memory.Logits)));
         }

@@ -28,10 +28,26 @@ internal sealed class ParallelLoop : IThreadPoolWorkItem
     /// </summary>
     public static void Run(long count, int threads, Action<long> body) => Run(count, threads, (item, _) => body(item));
 
+    /// <summary>Does work that does not depend on each other, with one wait at the end of all.</summary>
+    public static void Run(params ReadOnlySpan<ParallelWork> works)
+    {
+        ParallelWork[] all = works.ToArray();
+        Run(all.Sum(work => work.Count), all.Max(work => work.Threads), (item, worker) =>
+        {
+            int index = 0;
+            for (; item >= all[index].Count; index++)
+            {
+                item -= all[index].Count;
+            }
+
+            all[index].Body(item, worker);
+        });
+    }
+
     /// <summary>
-    /// The same; the body is also told which of the threads it runs on, from 0 on. <see cref="Thread.Interrupt"/> does not end
-    /// it, for the other threads would go on in memory that the caller gives back: the calling thread is interrupted at its next
-    /// wait.
+    /// Runs a loop whose body is also told which of the threads it runs on, from 0 on. <see cref="Thread.Interrupt"/> does not
+    /// end it, for the other threads would go on in memory that the caller gives back: the calling thread is interrupted at its
+    /// next wait.
     /// </summary>
     public static void Run(long count, int threads, Action<long, int> body)
     {
@@ -94,3 +110,9 @@ internal sealed class ParallelLoop : IThreadPoolWorkItem
         }
     }
 }
+
+/// <summary>The items of a <see cref="ParallelLoop"/>, to be run later, perhaps with others; none by default.</summary>
+/// <param name="Count">How many there are.</param>
+/// <param name="Threads">The most threads to use.</param>
+/// <param name="Body">Is given the item and the thread that it runs on, each from 0 on.</param>
+internal readonly record struct ParallelWork(long Count, int Threads, Action<long, int> Body);

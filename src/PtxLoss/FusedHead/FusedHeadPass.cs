@@ -109,30 +109,24 @@ internal sealed unsafe class FusedHeadPass<TElement, TTarget>(
 
     private void Differentiate(in MatrixView<float> logitsGradient, in MatrixView<float> hidden, bool adds, HeadScratch scratch)
     {
-        if (!matrices.HiddenGradient.IsEmpty)
+        int threads = scratch.Threads;
+        float* panels = scratch.Panels;
+        MatrixView<float> gradient = matrices.HiddenGradient.IsEmpty
+            ? default
+            : scratch.HiddenGradient.Block(0, 0, hidden.Rows, hidden.Columns);
+        ParallelLoop.Run(
+            Sgemm.Multiplication(logitsGradient, matrices.Weight, gradient, adds: false, threads, panels),
+            Sgemm.Multiplication(logitsGradient.Transposed, hidden, matrices.WeightGradient, adds, threads, panels),
+            matrices.BiasGradient == null ? default : SumOfTokens(logitsGradient, adds, threads));
+        for (int i = 0; i < gradient.Rows; i++)
         {
-            MatrixView<float> gradient = scratch.HiddenGradient.Block(0, 0, hidden.Rows, hidden.Columns);
-            Sgemm.Multiply(logitsGradient, matrices.Weight, gradient, adds: false, scratch.Threads, scratch.Panels);
-            for (int i = 0; i < gradient.Rows; i++)
-            {
-                ElementConvert.Narrow(gradient.Row(i), matrices.HiddenGradient.Row(scratch.Tokens[i]));
-            }
-        }
-
-        if (!matrices.WeightGradient.IsEmpty)
-        {
-            Sgemm.Multiply(logitsGradient.Transposed, hidden, matrices.WeightGradient, adds, scratch.Threads, scratch.Panels);
-        }
-
-        if (matrices.BiasGradient != null)
-        {
-            AddUpTokens(logitsGradient, adds, scratch.Threads);
+            ElementConvert.Narrow(gradient.Row(i), matrices.HiddenGradient.Row(scratch.Tokens[i]));
         }
     }
 
     /// <summary>In double: unlike the products, whose sums are begun anew, this is one sum over all tokens of a part.</summary>
-    private void AddUpTokens(MatrixView<float> logitsGradient, bool adds, int threads)
-        => ParallelLoop.Run(Segments.Count(VocabularySize, ColumnsAtATime), threads, block =>
+    private ParallelWork SumOfTokens(MatrixView<float> logitsGradient, bool adds, int threads)
+        => new(Segments.Count(VocabularySize, ColumnsAtATime), threads, (block, _) =>
         {
             Span<float> gradient = Segments.Slice(
                 new Span<float>(matrices.BiasGradient, VocabularySize), (int)block, ColumnsAtATime);

@@ -15,11 +15,17 @@ internal static unsafe class Sgemm
     /// <summary>Floats of scratch memory that a product on so many threads needs.</summary>
     public static long ScratchLength(int threads) => threads * (long)SgemmKernel.ScratchLength;
 
-    /// <inheritdoc cref="SgemmKernel.Multiply{TB}"/>
+    /// <inheritdoc cref="SgemmKernel.Multiplication{TB}"/>
     public static void Multiply<TB>(
         MatrixView<float> a, MatrixView<TB> b, MatrixView<float> c, bool adds, int threads, float* scratch)
         where TB : unmanaged
         => Kernels[0].Multiply(a, b, c, adds, threads, scratch);
+
+    /// <inheritdoc cref="SgemmKernel.Multiplication{TB}"/>
+    public static ParallelWork Multiplication<TB>(
+        MatrixView<float> a, MatrixView<TB> b, MatrixView<float> c, bool adds, int threads, float* scratch)
+        where TB : unmanaged
+        => Kernels[0].Multiplication(a, b, c, adds, threads, scratch);
 
     private static SgemmKernel[] MakeKernels()
     {
@@ -57,7 +63,13 @@ internal abstract unsafe class SgemmKernel(string name, GemmBlocking blocking)
 
     public GemmBlocking Blocking => blocking;
 
-    /// <summary>C = A·B or C += A·B.</summary>
+    /// <inheritdoc cref="Multiplication{TB}"/>
+    public void Multiply<TB>(
+        MatrixView<float> a, MatrixView<TB> b, MatrixView<float> c, bool adds, int threads, float* scratch)
+        where TB : unmanaged
+        => ParallelLoop.Run(Multiplication(a, b, c, adds, threads, scratch));
+
+    /// <summary>C = A·B or C += A·B; as work that is yet to be done, perhaps with other.</summary>
     /// <param name="a">A, m × k.</param>
     /// <param name="b">B, k × n: floats, or numbers of 16 bits, which are widened while they are packed.</param>
     /// <param name="c">C, m × n, whose rows must be contiguous, and must not overlap with A or B.</param>
@@ -66,17 +78,17 @@ internal abstract unsafe class SgemmKernel(string name, GemmBlocking blocking)
     /// <param name="scratch">
     /// <see cref="ScratchLength"/> floats for each thread. For speed they should start at a cache line.
     /// </param>
-    public void Multiply<TB>(
+    public ParallelWork Multiplication<TB>(
         MatrixView<float> a, MatrixView<TB> b, MatrixView<float> c, bool adds, int threads, float* scratch)
         where TB : unmanaged
     {
         if (c.IsEmpty)
         {
-            return;
+            return default;
         }
 
         var partition = GemmPartition.Choose(in blocking, c.Rows, c.Columns, a.Columns, threads);
-        ParallelLoop.Run(partition.Tasks, partition.Threads, (task, worker) =>
+        return new(partition.Tasks, partition.Threads, (task, worker) =>
         {
             (long row, long column) = partition.Start(task);
             MultiplyBlock(

@@ -53,21 +53,22 @@ internal readonly struct Exp2<TVector>
         return TVector.ScaleByPowerOf2(power, whole);
     }
 
-    /// <summary>2^u − 1 and 2^u, each off by a few ulp of itself, however small it is, for u of at most 127.</summary>
+    /// <summary>2^u as n'·(1 + r) with n' a power of 2, and 1 where u is near 0, and r off by a few ulps of itself.</summary>
+    /// <param name="u">At most 127.</param>
+    /// <param name="one">1: making it here would be one more call to inline.</param>
+    /// <param name="powerOf2">n', 2⁻¹²⁶ at least.</param>
+    /// <returns>r, in [−0.3, 0.42].</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVector Pow2MinusOne(TVector u, out TVector power)
+    public static TVector Split(TVector u, TVector one, out TVector powerOf2)
     {
-        // 2^n·2^f − 1 = 2^n·(2^f − 1) + (2^n − 1): nothing cancels, for n is 0 where u is small.
-        TVector n = TVector.Round(TVector.Max(TVector.Create(-126), u)); // NaN passes: it is the right operand
-        TVector f = TVector.Max(TVector.Create(-126), u) - n;
-        TVector rest = TVector.MultiplyAdd(f, D5, D4);
-        rest = TVector.MultiplyAdd(rest, f, D3);
-        rest = TVector.MultiplyAdd(rest, f, D2);
-        rest = TVector.MultiplyAdd(rest, f, D1);
-        rest = TVector.MultiplyAdd(rest, f, D0) * f;
-        TVector powerOfN = TVector.ScaleByPowerOf2(TVector.Create(1), n);
-        power = TVector.MultiplyAdd(powerOfN, rest, powerOfN);
-        return TVector.MultiplyAdd(powerOfN, rest, powerOfN - TVector.Create(1));
+        TVector bounded = TVector.Max(TVector.Create(-126), u); // NaN passes: it is the right operand
+        TVector n = TVector.Round(bounded), f = bounded - n, square = f * f;
+        powerOf2 = TVector.ScaleByPowerOf2(one, n);
+
+        // Even and odd powers side by side: one after the other, they would be waited for.
+        TVector odd = TVector.MultiplyAdd(TVector.MultiplyAdd(square, D5, D3), square, D1);
+        TVector even = TVector.MultiplyAdd(TVector.MultiplyAdd(square, D4, D2), square, D0);
+        return TVector.MultiplyAdd(odd, square, even * f);
     }
 }
 

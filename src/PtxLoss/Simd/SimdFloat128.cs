@@ -168,7 +168,12 @@ internal unsafe struct SimdFloat128 : ISimdFloat<SimdFloat128>
 
     public static double SumOfDoubles(SimdFloat128 doubles) => Vector128.Sum(doubles.Lanes.AsDouble());
 
-    public float Max() => MathF.Max(MathF.Max(Lanes[0], Lanes[1]), MathF.Max(Lanes[2], Lanes[3]));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public float Max()
+    {
+        Vector128<float> two = Vector128.MaxNative(Lanes, Vector128.Shuffle(Lanes, Vector128.Create(2, 3, 0, 1)));
+        return Vector128.MaxNative(two, Vector128.Shuffle(two, Vector128.Create(1, 0, 3, 2))).ToScalar();
+    }
 
     private static Vector128<int> ToNearest(Vector128<float> lanes)
         => Sse2.IsSupported ? Sse2.ConvertToVector128Int32(lanes)

@@ -159,6 +159,7 @@ internal unsafe struct SimdFloat256 : ISimdFloat<SimdFloat256>
         return new() { Lanes = (lower + upper).AsSingle() };
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat256 AddHalves(SimdFloat256 vector)
         => new() { Lanes = (Vector256.WidenLower(vector.Lanes) + Vector256.WidenUpper(vector.Lanes)).AsSingle() };
 
@@ -167,5 +168,6 @@ internal unsafe struct SimdFloat256 : ISimdFloat<SimdFloat256>
 
     public static double SumOfDoubles(SimdFloat256 doubles) => Vector256.Sum(doubles.Lanes.AsDouble());
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public float Max() => new SimdFloat128 { Lanes = Vector128.MaxNative(Lanes.GetLower(), Lanes.GetUpper()) }.Max();
 }

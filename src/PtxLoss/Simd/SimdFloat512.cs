@@ -156,6 +156,7 @@ internal unsafe struct SimdFloat512 : ISimdFloat<SimdFloat512>
         return new() { Lanes = (lower + upper).AsSingle() };
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdFloat512 AddHalves(SimdFloat512 vector)
         => new() { Lanes = (Vector512.WidenLower(vector.Lanes) + Vector512.WidenUpper(vector.Lanes)).AsSingle() };
 
@@ -164,5 +165,6 @@ internal unsafe struct SimdFloat512 : ISimdFloat<SimdFloat512>
 
     public static double SumOfDoubles(SimdFloat512 doubles) => Vector512.Sum(doubles.Lanes.AsDouble());
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public float Max() => new SimdFloat256 { Lanes = Vector256.MaxNative(Lanes.GetLower(), Lanes.GetUpper()) }.Max();
 }

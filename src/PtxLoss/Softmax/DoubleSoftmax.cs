@@ -75,8 +75,14 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
 
         // At least the lowest finite number: a row of only −inf has the sum 0, as anywhere else.
         double reference = Math.Max(typeof(TTransforms) == typeof(On) ? transform.Of(max) : max, double.MinValue);
-        Vector256<double> m = Vector256.Create(reference), rest = Transformed<TTransforms>(Rest(row), transform) - m;
-        Vector256<double> sum = DoubleExp.Exp(rest), weightedSum = Weighted(rest, sum);
+        Vector256<double> m = Vector256.Create(reference), sum = default, weightedSum = default;
+        if (row.Length % Vector256<double>.Count != 0)
+        {
+            Vector256<double> rest = Transformed<TTransforms>(Rest(row), transform) - m;
+            sum = DoubleExp.Exp(rest);
+            weightedSum = Weighted(rest, sum);
+        }
+
         for (int i = 0; i <= row.Length - Vector256<double>.Count; i += Vector256<double>.Count)
         {
             Vector256<double> shift = Transformed<TTransforms>(Load(row, i), transform) - m;
@@ -105,12 +111,6 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
     {
         ReadOnlySpan<TLogit> row = request.Row;
         Span<TLogit> gradient = request.Gradient;
-        Vector256<double> rest = Gradient<THasOptions>(Rest(row), in request);
-        if (typeof(THasOptions) == typeof(On) && request.Accumulates)
-        {
-            rest += Rest(gradient);
-        }
-
         int i = 0;
         for (; i <= row.Length - Vector256<double>.Count; i += Vector256<double>.Count)
         {
@@ -121,6 +121,17 @@ internal sealed class DoubleSoftmax<TLogit> : SoftmaxKernel<TLogit>
             }
 
             Store(values, gradient[i..]);
+        }
+
+        if (i == row.Length)
+        {
+            return;
+        }
+
+        Vector256<double> rest = Gradient<THasOptions>(Rest(row), in request);
+        if (typeof(THasOptions) == typeof(On) && request.Accumulates)
+        {
+            rest += Rest(gradient);
         }
 
         for (int lane = 0; i < row.Length; lane++, i++)

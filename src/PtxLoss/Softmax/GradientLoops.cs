@@ -182,7 +182,8 @@ internal static unsafe class GradientLoops<TVector, TLogit, TFormat>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Of(TVector loaded, TVector before)
         {
-            TVector t = TVector.AtMost128(_exponent.T(loaded, out TVector derivative)), factor = _factor;
+            TVector u = _exponent.Bounded(_exponent.U(loaded));
+            TVector t = TVector.AtMost128(_exponent.T(loaded, u, out TVector derivative)), factor = _factor;
             if (typeof(TEntropy) == typeof(On))
             {
                 t = TVector.Max(TVector.Create(LogSumExpState.LowestShift), t); // not 0 · ∞ where a logit is masked

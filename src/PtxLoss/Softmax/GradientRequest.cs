@@ -31,8 +31,8 @@ internal enum GradientMethod
 /// <param name="SegmentLength">How many of them are reduced at a time.</param>
 /// <param name="IsReduced">Whether rows are reduced in the same pass, or their log-sum-exps known before.</param>
 /// <param name="NeedsLogits">
-/// Whether exponentials in place of the logits are not enough: there is a soft cap, the entropy is differentiated, or statistics
-/// are looked for after the exponentials.
+/// Whether exponentials, times cap' where there is a soft cap, in place of the logits are not enough: the entropy is
+/// differentiated, capped logits are smoothed, or statistics are looked for after the exponentials.
 /// </param>
 /// <param name="Accumulates">Whether the gradient is added to what is there.</param>
 /// <param name="ExceedsCaches">

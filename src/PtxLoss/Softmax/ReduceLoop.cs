@@ -58,17 +58,21 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
     /// <typeparam name="TCaps">Whether logits are capped.</typeparam>
     /// <typeparam name="TEntropy">Whether Σ (z_i − m')·exp(z_i − m') is wanted.</typeparam>
     /// <typeparam name="TSumsLogits">Whether Σ z_i is wanted: then a −inf logit is too low.</typeparam>
-    /// <typeparam name="TStores">Whether the exponentials are stored.</typeparam>
+    /// <typeparam name="TStores">Whether the exponentials are stored, times cap'(x) if logits are capped.</typeparam>
     /// <param name="row">The logits.</param>
     /// <param name="count">How many there are.</param>
     /// <param name="exponent">What turns them into powers of 2.</param>
     /// <param name="stored">Where exponentials are stored, which may be the logits' own memory.</param>
+    /// <param name="place">
+    /// Where the first logit stands in the row if the largest is looked for, which it is not where exponentials are stored; or
+    /// −1.
+    /// </param>
     /// <param name="state">What is added to.</param>
     /// <returns>How many logits were summed: all, or fewer.</returns>
     [MethodImpl(Jit.HotLoop)]
     [SuppressMessage("Design", "MA0051", Justification = "One loop, whose registers must all be in sight of the compiler.")]
     public static int SumExponentials<TCaps, TEntropy, TSumsLogits, TStores>(
-        TLogit* row, int count, in AffineExponent exponent, float* stored, ref LogSumExpState state)
+        TLogit* row, int count, in AffineExponent exponent, float* stored, int place, ref LogSumExpState state)
         where TCaps : struct, IFlag
         where TEntropy : struct, IFlag
         where TSumsLogits : struct, IFlag
@@ -77,6 +81,8 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
         var math = new SimdExponent<TVector, TLogit, TFormat, TCaps>(in exponent);
         var power = new Exp2<TVector>(Exp2Coefficients.Load());
         TVector margin = TVector.Create(exponent.Margin), maskBound = TVector.Create(LowBound<TSumsLogits>(in exponent));
+        float largest = place < 0 ? float.PositiveInfinity : float.NegativeInfinity, bar = largest;
+        int firstCandidate = 0, lastCandidate = 0;
         TVector fixedBound = TVector.Create(typeof(TSumsLogits) == typeof(On) ? FixedBound<TCaps>(in exponent) : 0);
         int step = Unroll * TVector.Count, inSteps = count / step * step, i = 0;
         bool stops = false;
@@ -135,12 +141,13 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                         break;
                     }
 
+                    TVector slope0 = default, slope1 = default, slope2 = default, slope3 = default;
                     if (typeof(TCaps) == typeof(On))
                     {
-                        x0 = u0 = math.T(x0, u0);
-                        x1 = u1 = math.T(x1, u1);
-                        x2 = u2 = math.T(x2, u2);
-                        x3 = u3 = math.T(x3, u3);
+                        x0 = u0 = T<TCaps, TStores>(in math, x0, u0, out slope0);
+                        x1 = u1 = T<TCaps, TStores>(in math, x1, u1, out slope1);
+                        x2 = u2 = T<TCaps, TStores>(in math, x2, u2, out slope2);
+                        x3 = u3 = T<TCaps, TStores>(in math, x3, u3, out slope3);
                     }
 
                     if (typeof(TSumsLogits) == typeof(On))
@@ -169,8 +176,10 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                     sum += (exp0 + exp1) + (exp2 + exp3);
                     if (typeof(TStores) == typeof(On))
                     {
-                        StoreTwo(stored + i, exp0, exp1);
-                        StoreTwo(stored + i + (2 * TVector.Count), exp2, exp3);
+                        bool caps = typeof(TCaps) == typeof(On);
+                        StoreTwo(stored + i, caps ? exp0 * slope0 : exp0, caps ? exp1 * slope1 : exp1);
+                        StoreTwo(
+                            stored + i + (2 * TVector.Count), caps ? exp2 * slope2 : exp2, caps ? exp3 * slope3 : exp3);
                     }
 
                     i += step;
@@ -197,14 +206,35 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                 break;
             }
 
+            // The largest logit is in a block with the largest exponent. There may be several: unequal logits are rounded alike.
+            if (typeof(TStores) == typeof(Off) && TVector.AnyGreater(highest, TVector.Create(bar)))
+            {
+                float max = highest.Max();
+                firstCandidate = max > largest ? start : firstCandidate;
+                lastCandidate = i;
+                largest = max > largest ? max : largest;
+                bar = largest - ((largest < 0 ? -largest : largest) * 1e-6f) - 1e-30f; // a little less: no call in this loop
+            }
+
             double logitSum = typeof(TSumsLogits) == typeof(Off) ? 0
                 : (TVector.SumOfDoubles(fixedLogits) / FixedPoint.UnitsPerOne) + TVector.SumOfDoubles(farLogits);
             Add<TCaps, TEntropy, TSumsLogits>(sums, weightedSums, logitSum, in exponent, ref state);
         }
 
+        if (place >= 0)
+        {
+            FindMax(row + firstCandidate, lastCandidate - firstCandidate, place + firstCandidate, ref state);
+        }
+
         if (!stops && i < count)
         {
-            i += SumRest<TCaps, TEntropy, TSumsLogits, TStores>(row + i, count - i, in exponent, stored + i, ref state);
+            int rest = SumRest<TCaps, TEntropy, TSumsLogits, TStores>(row + i, count - i, in exponent, stored + i, ref state);
+            if (place >= 0)
+            {
+                FindMax(row + i, rest, place + i, ref state);
+            }
+
+            i += rest;
         }
 
         if (typeof(TSumsLogits) == typeof(On))
@@ -214,6 +244,21 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
         }
 
         return i;
+    }
+
+    /// <summary>
+    /// Finds the largest logit so far, and where the block that has it starts: its own place is found once, at the end of the
+    /// row.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void FindMax(TLogit* block, int count, int place, ref LogSumExpState state)
+    {
+        float max = Max(block, count);
+        if (max > TFormat.MinusInfinity && max > state.Max)
+        {
+            state.Max = max;
+            state.ArgMax = place;
+        }
     }
 
     /// <summary>The largest of whole steps of logits in each lane and, if wanted, the smallest.</summary>
@@ -256,9 +301,10 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                 return i;
             }
 
+            TVector slope = default;
             if (typeof(TCaps) == typeof(On))
             {
-                x = u = math.T(x, u);
+                x = u = T<TCaps, TStores>(in math, x, u, out slope);
             }
 
             TVector weighted = TVector.Create(0);
@@ -271,11 +317,28 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                 ref state);
             if (typeof(TStores) == typeof(On))
             {
-                PartialVector<TVector, float, FloatFormat>.Store(exponential, stored + i, rest);
+                TVector kept = typeof(TCaps) == typeof(On) ? exponential * slope : exponential;
+                PartialVector<TVector, float, FloatFormat>.Store(kept, stored + i, rest);
             }
         }
 
         return count;
+    }
+
+    /// <summary>t and, where exponentials are stored, what they are multiplied by then: cap'.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector T<TCaps, TStores>(
+        in SimdExponent<TVector, TLogit, TFormat, TCaps> math, TVector x, TVector u, out TVector slope)
+        where TCaps : struct, IFlag
+        where TStores : struct, IFlag
+    {
+        if (typeof(TStores) == typeof(On))
+        {
+            return math.T(x, u, out slope);
+        }
+
+        slope = default;
+        return math.T(x, u);
     }
 
     /// <summary>What is added up of a logit: its value, or with a cap t.</summary>

@@ -20,6 +20,8 @@ internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
     private readonly TVector _maskBound;
     private readonly TVector _amplitude;
     private readonly TVector _tanhRatio;
+    private readonly TVector _highest;
+    private readonly TVector _one;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public SimdExponent(in AffineExponent exponent)
@@ -33,6 +35,8 @@ internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
                 float.IsFinite(TFormat.MinusInfinity) ? (TFormat.MinusInfinity + HalfStep) / TFormat.Scale : float.MinValue);
             _amplitude = TVector.Create(exponent.Amplitude);
             _tanhRatio = TVector.Create(exponent.TanhRatio);
+            _one = TVector.Create(1);
+            _highest = TVector.Create(MathF.Min(100, 118 - MathF.Log2(exponent.TanhRatio)));
         }
     }
 
@@ -75,33 +79,42 @@ internal readonly struct SimdExponent<TVector, TLogit, TFormat, TCaps>
             return u;
         }
 
-        TVector powerMinusOne = Exp2<TVector>.Pow2MinusOne(u, out TVector power);
-        return TVector.MinusInfinityWhereLess(loaded, _maskBound, _amplitude * powerMinusOne / Denominator(power));
+        TVector numerator = Split(u, out TVector denominator, out _);
+        return TVector.MinusInfinityWhereLess(loaded, _maskBound, numerator / denominator);
     }
 
-    /// <summary>t of what was loaded, and cap'(x): 4·R·E / (R·E + 1)², the derivative of the hyperbolic tangent.</summary>
+    /// <summary>As the other, with cap'(x): 4·R·E / (R·E + 1)², the derivative of the hyperbolic tangent.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TVector T(TVector loaded, out TVector derivative)
+    public TVector T(TVector loaded, TVector u, out TVector derivative)
     {
-        TVector u = U(loaded);
         if (typeof(TCaps) == typeof(Off))
         {
             derivative = default;
             return u;
         }
 
-        // Without runs, the reference may be far below a logit that is beyond the cap: E stays in the range of float, and so does
-        // R·E.
-        const float highest = 100;
-        TVector powerMinusOne = Exp2<TVector>.Pow2MinusOne(TVector.Min(TVector.Create(highest), u), out TVector power);
-        TVector inverse = TVector.Create(1) / Denominator(power);
-        derivative = TVector.Multiply(_tanhRatio, 4) * power * inverse * inverse;
-        return TVector.MinusInfinityWhereLess(loaded, _maskBound, _amplitude * powerMinusOne * inverse);
+        // A quotient as in the other, whose bits these must be.
+        TVector numerator = Split(u, out TVector denominator, out TVector ratio);
+        derivative = TVector.Multiply(ratio, 4) / (denominator * denominator);
+        return TVector.MinusInfinityWhereLess(loaded, _maskBound, numerator / denominator);
     }
 
-    /// <summary>R·E + 1.</summary>
+    /// <summary>
+    /// u, as far as R·E is in the range of float: without runs, the reference may be far below a logit that is beyond the cap.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private TVector Denominator(TVector power) => TVector.MultiplyAdd(power, _tanhRatio, 1);
+    public TVector Bounded(TVector u) => typeof(TCaps) == typeof(Off) ? u : TVector.Min(_highest, u);
+
+    /// <summary>log2(e)·s·c·(1 + T)·(E − 1), R·E + 1 and R·E, of E = n'·(1 + r): little is waited for.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private TVector Split(TVector u, out TVector denominator, out TVector ratio)
+    {
+        TVector r = Exp2<TVector>.Split(u, _one, out TVector powerOf2);
+        TVector amplitude = _amplitude * powerOf2, tanhRatio = _tanhRatio * powerOf2;
+        ratio = TVector.MultiplyAdd(tanhRatio, r, tanhRatio);
+        denominator = TVector.MultiplyAdd(tanhRatio, r, tanhRatio + _one);
+        return TVector.MultiplyAdd(amplitude, r, amplitude - _amplitude); // nothing cancels: n' is 1 where E is near 1
+    }
 }
 
 /// <summary>

@@ -9,7 +9,6 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
     private readonly ref struct Reduction(ReduceOptions options)
     {
         private readonly ReduceOptions _options = options;
-        private readonly ReferenceRange _references = ReferenceRange.For<TLogit, TFormat>(options.Transform);
 
         public TLogit* Row { get; init; }
 
@@ -26,29 +25,24 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
             where TSumsLogits : struct, IFlag
             where TStores : struct, IFlag
         {
-            float reference = FirstReference();
+            var references = ReferenceRange.For<TLogit, TFormat>(_options.Transform);
+            float reference = FirstReference(in references);
             var exponent = new AffineExponent(reference, _options.Transform, TVector.Fuses);
             LogSumExpState.Start(out state, exponent.TransformedReference);
-            bool holds = _references.Holds(float.IsNegativeInfinity(reference) ? 0 : reference);
+            bool holds = references.Holds(float.IsNegativeInfinity(reference) ? 0 : reference);
             int run = 0, start = 0;
-
-            // A block at a time where its sum is to tell whether it may have the largest logit.
-            int most = _options.Wants(RowStatistics.ArgMax) ? BlockLength : Length;
             while (holds && start < Length)
             {
-                int count = Math.Min(most, Length - start);
-                double before = state.Sum;
-                int summed = ReduceLoop<TVector, TLogit, TFormat>.SumExponentials<TCaps, TEntropy, TSumsLogits, TStores>(
-                    Row + start, count, in exponent, Stored + start, ref state);
-                FindMax(start, summed, state.Sum - before, ref state);
-                start += summed;
-                if (summed < count)
+                int place = _options.Wants(RowStatistics.ArgMax) ? start : -1;
+                start += ReduceLoop<TVector, TLogit, TFormat>.SumExponentials<TCaps, TEntropy, TSumsLogits, TStores>(
+                    Row + start, Length - start, in exponent, Stored + start, place, ref state);
+                if (start < Length)
                 {
                     SetRun(run++, start, reference);
                     float max = MaxOfBlock(start);
 
                     // Not larger where what stopped the sum was too low, or where NaN hides what exceeds.
-                    holds = max > reference && _references.Holds(max);
+                    holds = max > reference && references.Holds(max);
                     reference = max;
                     exponent = new(reference, _options.Transform, TVector.Fuses);
                     if (holds)
@@ -89,10 +83,10 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
         /// The largest logit of the first block that has one to work relative to: masks, or logits that are as good as masked,
         /// may stand in front. That of the row if there is none, −inf if all are masked.
         /// </summary>
-        private float FirstReference()
+        private float FirstReference(in ReferenceRange references)
         {
             float max = float.NegativeInfinity;
-            for (int start = 0; start < Length && !(max >= _references.Lowest); start += BlockLength)
+            for (int start = 0; start < Length && !(max >= references.Lowest); start += BlockLength)
             {
                 max = MathF.Max(max, MaxOfBlock(start));
             }
@@ -109,27 +103,6 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat>
             if (!Runs.IsEmpty)
             {
                 Runs[run] = new(end, reference);
-            }
-        }
-
-        /// <summary>
-        /// Finds the largest logit so far, and where the block that has it starts. Most blocks are not looked at: where all
-        /// exponentials together are less than that of the largest logit, none is larger.
-        /// </summary>
-        private void FindMax(int start, int count, double sumOfBlock, ref LogSumExpState state)
-        {
-            const double rounding = 1.001; // far more than that of exponentials and their sums
-            if (!_options.Wants(RowStatistics.ArgMax)
-                || sumOfBlock * rounding < Math.Exp(_options.Transform.Of(state.Max) - state.Reference))
-            {
-                return;
-            }
-
-            float max = ReduceLoop<TVector, TLogit, TFormat>.Max(Row + start, count);
-            if (max > TFormat.MinusInfinity && max > state.Max)
-            {
-                state.Max = max;
-                state.ArgMax = start;
             }
         }
 

@@ -64,6 +64,9 @@ internal sealed unsafe partial class SimdSoftmax<TVector, TLogit, TFormat> : Sof
                 case (true, true, _, _) or (true, _, true, _):
                     pass.Reduce<On, On, On, Off>(out state);
                     break;
+                case (true, _, _, true):
+                    pass.Reduce<On, Off, Off, On>(out state);
+                    break;
                 case (true, _, _, _):
                     pass.Reduce<On, Off, Off, Off>(out state);
                     break;

@@ -130,6 +130,25 @@ public class StatisticsTests
         }
     }
 
+    /// <summary>At 690 above the reference, times 0.001, neighbouring floats have one exponent, in blocks far apart.</summary>
+    [Theory]
+    [InlineData(1500, 3000)]
+    [InlineData(3000, 1500)]
+    [InlineData(1100, 1200)]
+    [InlineData(5000, 1030)]
+    public void The_largest_logit_is_found_among_those_with_the_same_exponent(int place, int other)
+    {
+        float[] row = new float[5003];
+        row.AsSpan().Fill(1000);
+        row[other] = 1690;
+        row[place] = row[^1] = MathF.BitIncrement(1690);
+        int[] argMax = new int[1];
+
+        CrossEntropy.Forward(row, [0], row.Length, new() { ArgMax = argMax }, new() { LogitScale = 0.001 });
+
+        argMax[0].Should().Be(place);
+    }
+
     [Fact]
     public void Tokens_that_count_nowhere_are_not_read_for_them()
     {

@@ -97,8 +97,8 @@ internal sealed class HeadCall<TElement> : HeadCall
         _argMax = Output(16, -7);
         if (drawn.Entry == HeadEntry.Backward)
         {
-            _knownLogSumExp = memories.ToRead(_judge.WhereRead(_judge.Whole.LogSumExp));
-            _knownEntropy = _judge.By.Entropy.Length > 0 ? memories.ToRead(_judge.WhereRead(_judge.Whole.Entropy)) : default;
+            _knownLogSumExp = memories.ToRead(Known(_judge.Whole.LogSumExp));
+            _knownEntropy = _judge.By.Entropy.Length > 0 ? memories.ToRead(Known(_judge.Whole.Entropy)) : default;
             _ofLoss = memories.ToRead(_judge.By.Loss);
             _ofLogSumExp = memories.ToRead(_judge.By.LogSumExp);
             _ofEntropy = memories.ToRead(_judge.By.Entropy);
@@ -111,6 +111,9 @@ internal sealed class HeadCall<TElement> : HeadCall
         _biasGradient = Gradient(4, [.. _initialBias]);
         Hide();
     }
+
+    /// <summary>Without the last digits: libtorch may add in another order each time, and calls are compared by bits.</summary>
+    private double[] Known(double[] values) => _judge.WhereRead([.. values.Select(x => Math.Round(x, 12))]);
 
     public override void Run()
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using static System.FormattableString;
 
 namespace PtxLosses.Tests;
 
@@ -129,30 +130,36 @@ public class AccuracyTests(ITestOutputHelper output)
 
     private static void WritePage(IEnumerable<Finding> findings)
     {
-        string[] table = [.. findings.OrderByDescending(finding => finding.What, StringComparer.Ordinal).Select(
-            finding => finding.ToString())];
+        Finding[] all = [.. findings.OrderByDescending(finding => finding.What, StringComparer.Ordinal)];
+        string[] table = [.. all.Select(finding => finding.ToString())];
         File.WriteAllText(_page, $"""
             # Accuracy
 
-            The worst that a search has found, for each kernel and what options change in it: how far a loss is off from the same
-            sum in double precision, in nats (beyond losses of 100, relative to a hundredth of them), and how far any probability
-            in a gradient is, relative to itself, beyond the rounding to the type of the logits. What is promised is in the
-            [README](../README.md), and where the errors come from in [design.md](design.md#numerics).
+            [PtxLoss](../README.md) · [all pages](README.md)
+
+            {Summary(all)}
+
+            These are the worst inputs that a search has found, over all kernels with vectors. A loss is off in nats from the same
+            sum in double precision; above 100, divide by a hundredth of the loss. A probability in a gradient is off relative to
+            itself; in gradients of 16 bits only their rounding shows. `double` logits, and machines without vectors, are computed
+            in double: losses are off by less than 1e-9. What is promised is in the [README](../README.md), and where the errors
+            come from in [design.md](design.md#numerics).
 
             All this holds for finite logits of any size, of every type. Beyond ±100 the double that holds a log-sum-exp or a loss
             adds its own rounding, 1e-16 of itself: 1e-6 nats for logits of 1e10, and nothing but the largest logit is left at
             1e16; probabilities in a gradient do not suffer from it, except those that `CrossEntropy.Backward` makes of such a
             log-sum-exp.
 
+            ## How they were found
+
             The search tries rows that are known to be hard, some of them with terms that are half lost beside a large one and
-            some that fall into many runs, then others at random, then small steps from the worst. What is worse than the table
-            has takes its place:
+            some that fall into many runs, then others at random, then small steps from the worst. A worse input replaces the row
+            of the table:
 
                 PTXLOSS_SEARCH=1200 dotnet test -c Release --filter FullyQualifiedName~AccuracyTests
                 DOTNET_EnableAVX2=0 PTXLOSS_SEARCH=1200 dotnet test -c Release --filter FullyQualifiedName~AccuracyTests
 
-            The tests compute each row of the table again: none may have become worse. `DoubleSoftmax` is for machines without
-            vectors; it computes in double. In gradients of 16 bits nothing is off beyond their rounding. An input is, as
+            The tests compute each row of the table again: none may have become worse. An input is, as
             [`WorstInput`](../tests/PtxLoss.Tests/Promises/WorstInput.cs) explains, made of
 
                 {WorstInput.Columns}
@@ -162,5 +169,22 @@ public class AccuracyTests(ITestOutputHelper output)
             {string.Join('\n', table)}
 
             """.ReplaceLineEndings("\n"));
+    }
+
+    /// <summary>The worst of all kernels with vectors: a row for what is off, a column for the options.</summary>
+    private static string Summary(Finding[] findings)
+    {
+        string[] options = [.. InputFamily.All.Select(family => family.Name)];
+        IEnumerable<string> rows = findings.Where(finding => finding.Kernel != "DoubleSoftmax")
+            .GroupBy(finding => $"{finding.What}, {finding.Logits}", StringComparer.Ordinal)
+            .Select(row => $"| {row.Key} | {string.Join(" | ", options.Select(name => Worst(row, name)))} |");
+        return $"""
+            | off by at most | {string.Join(" | ", options)} |
+            | --- |{string.Concat(options.Select(_ => " --: |"))}
+            {string.Join('\n', rows)}
+            """;
+
+        static string Worst(IEnumerable<Finding> row, string options)
+            => Invariant($"{row.Where(finding => finding.Options == options).Max(finding => finding.Error):0.0e-0}");
     }
 }
