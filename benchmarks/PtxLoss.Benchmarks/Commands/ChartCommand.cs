@@ -130,7 +130,7 @@ internal static class ChartCommand
     /// <summary>One colour for the limits, one for this library, another for everyone else.</summary>
     private static string ColorOf(string by) => by switch
     {
-        Contender.Limit => "#9a9a9a",
+        Contender.Limit or Contender.BareLoop => "#9a9a9a",
         Contender.PtxLoss or Contender.TorchSharp => "#1f5fbf",
         _ => "#e39b4b",
     };

@@ -15,13 +15,21 @@ internal sealed class LibraryCalls(LossProblem problem, int threads)
             throw new InvalidOperationException("512-bit vectors are on: DOTNET_EnableAVX512=0 turns them off.");
         }
 
-        var library = new LibraryCalls(LossProblem.Load(request.Shape, request.Folder), request.Threads);
+        LossProblem problem = LossProblem.Load(request.Shape, request.Folder);
+        var library = new LibraryCalls(problem, request.Threads);
+        var bareLoop = BareLoop.For(problem, request.Threads);
         yield return new(
             Work.Forward,
             OutputMemory.Reused,
             Contender.PtxLoss,
             Names.Avx2,
             () => (library.Compute() - LossProblem.RlLoss) / LossProblem.Coefficient);
+        yield return new(
+            Work.Forward,
+            OutputMemory.Reused,
+            Contender.BareLoop,
+            Names.BareForwardAvx2,
+            () => (bareLoop.Total() - LossProblem.RlLoss) / LossProblem.Coefficient);
     }
 
     public double Compute() => PtxLoss.Compute<float, int>(

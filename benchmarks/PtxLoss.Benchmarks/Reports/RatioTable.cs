@@ -10,16 +10,22 @@ internal sealed class RatioTable(IReadOnlyList<Measurement> measurements, Shape 
 
     public string ToMarkdown(double bytesOfSmallCall)
     {
-        AddShare("Forward", Ours(Names.Compute), Limit(Names.ReadLimit));
-        AddShare("Forward, one thread", Ours(Names.Compute, 1), Limit(Names.ReadLimit, 1));
-        AddShare("Gradient in place", Ours(Names.InPlace), Limit(Names.MultiplyLimit));
-        AddShare("Gradient to another buffer", Ours(Names.ToOther), Limit(Names.CopyLimit));
-        AddShare("Forward, AVX2 only", Ours(Names.Avx2), Limit(Names.ReadLimit));
+        AddShares("Forward", Ours(Names.Compute), Bare(Names.BareForward), Limit(Names.ReadLimit));
+        AddShares(
+            "Forward, one thread", Ours(Names.Compute, 1), Bare(Names.BareForward, 1), Limit(Names.ReadLimit, 1));
+        AddShares("Gradient in place", Ours(Names.InPlace), Bare(Names.BareInPlace), Limit(Names.MultiplyLimit));
+        AddShares("Gradient to another buffer", Ours(Names.ToOther), Bare(Names.BareToOther), Limit(Names.CopyLimit));
+        AddShares("Forward, AVX2 only", Ours(Names.Avx2), Bare(Names.BareForwardAvx2), Limit(Names.ReadLimit));
 
         Shape inCache = RatiosCommand.InCache(shape);
+        Measurement oursInCache = measurements.Last(it => it.By == Contender.PtxLoss && it.Shape == inCache);
+        AddShare(
+            "Forward, in cache, bare loop",
+            oursInCache,
+            measurements.Last(it => it.By == Contender.BareLoop && it.Shape == inCache));
         AddTimes(
             "Forward, in cache",
-            measurements.Last(it => it.By == Contender.PtxLoss && it.Shape == inCache),
+            oursInCache,
             Fastest(it => it.IsPeer && it.Shape == inCache && it.Threads == 1));
         const OutputMemory fresh = OutputMemory.Fresh, reused = OutputMemory.Reused;
         AddTimes("Forward, best peer, reused memory", Ours(Names.Compute), BestPeer(Work.Forward, reused));
@@ -56,6 +62,17 @@ internal sealed class RatioTable(IReadOnlyList<Measurement> measurements, Shape 
             && it.Threads == (on ?? threads));
 
     private Measurement? Fastest(Func<Measurement, bool> among) => measurements.Where(among).MinBy(it => it.Milliseconds);
+
+    private Measurement? Bare(string name, int? on = null)
+        => measurements.FirstOrDefault(it => it.By == Contender.BareLoop && it.Name == name && it.Shape == shape
+            && it.Threads == (on ?? threads));
+
+    /// <summary>A row for the bare loop and one for the limit of the memory.</summary>
+    private void AddShares(string what, Measurement? ours, Measurement? bare, Measurement? limit)
+    {
+        AddShare(what, ours, limit);
+        AddShare($"{what}, bare loop", ours, bare);
+    }
 
     /// <summary>A row whose ratio is the library's share of a limit's rate.</summary>
     private void AddShare(string what, Measurement? ours, Measurement? other) => Add(what, ours, other, "P0");

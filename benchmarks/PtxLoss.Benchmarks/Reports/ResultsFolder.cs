@@ -64,6 +64,7 @@ internal static class Machine
     private static int VectorBits => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
 
     public static string Describe(int rounds) => Describe(rounds, $"""
+        Bare loop: the same exponentials, with a fixed reference and nothing checked; it fails on other logits.
         Limits use the widest vectors and share rows among threads as PtxLoss does. Logits are float32 and start at a multiple of
         {AlignedFloats.Alignment} bytes. GB/s: the size of the logits in 10^9 bytes, each counted once, per second.
         """);

@@ -37,6 +37,9 @@ internal sealed record Contender(Work Work, string By, string Name, Shape Shape,
     /// <summary>Those that bound what any code can do.</summary>
     public const string Limit = "memory limit";
 
+    /// <summary>The same, with the arithmetic: see <see cref="Benchmarks.BareLoop"/>.</summary>
+    public const string BareLoop = "bare loop";
+
     public const string PtxLoss = "PtxLoss";
 
     /// <summary>This library as functions of torch's tensors.</summary>

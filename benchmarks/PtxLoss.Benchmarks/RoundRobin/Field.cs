@@ -11,6 +11,7 @@ internal sealed class Field(LossProblem problem, int threads)
     private readonly LibraryCalls _library = new(problem, threads);
     private readonly RowByRow _rowByRow = new(problem, threads);
     private readonly MemoryLimits _limits = MemoryLimits.For(problem, threads);
+    private readonly BareLoop _bareLoop = BareLoop.For(problem, threads);
 
     public IEnumerable<Contender> ReadLimits() =>
     [
@@ -25,6 +26,16 @@ internal sealed class Field(LossProblem problem, int threads)
         Limit(Work.Gradient, Names.CopyLimit, () => _limits.CopyNonTemporal(byQuarters: false)),
         Limit(Work.Gradient, Names.CopyLimit + Names.ByQuarters, () => _limits.CopyNonTemporal(byQuarters: true)),
     ];
+
+    public Contender BareForward() => Forward(Contender.BareLoop, Names.BareForward, _bareLoop.Total, 1e-5);
+
+    public Contender BareInPlace()
+    {
+        problem.Logits.Span.CopyTo(problem.Gradient.Span);
+        return Gradient(Contender.BareLoop, Names.BareInPlace, _bareLoop.TotalWithGradientInPlace, 1e-4);
+    }
+
+    public Contender BareToOther() => Gradient(Contender.BareLoop, Names.BareToOther, _bareLoop.TotalWithGradient, 1e-4);
 
     public Contender Compute() => Forward(Contender.PtxLoss, Names.Compute, _library.Compute, 1e-6);
 
@@ -69,6 +80,10 @@ internal static class Names
     public const string MultiplyLimit = "in-place multiply";
     public const string CopyLimit = "non-temporal copy";
     public const string ByQuarters = ", by quarters of rows";
+    public const string BareForward = "loss";
+    public const string BareForwardAvx2 = "loss, AVX2 only";
+    public const string BareInPlace = "gradient in place";
+    public const string BareToOther = "gradient to another buffer";
     public const string Compute = "Compute";
     public const string Avx2 = "Compute, AVX2 only";
     public const string InPlace = "ComputeWithGradient, in place";

@@ -16,7 +16,7 @@ internal sealed record Measurement(Work Work, string By, string Name, Shape Shap
     /// <summary>As <see cref="Contender.ExtraBytes"/>.</summary>
     public long? ExtraBytes { get; init; }
 
-    public bool IsPeer => By is not (Contender.Limit or Contender.PtxLoss or Contender.TorchSharp);
+    public bool IsPeer => By is not (Contender.Limit or Contender.BareLoop or Contender.PtxLoss or Contender.TorchSharp);
 
     /// <summary>
     /// Times all contenders in turn, again and again, so that whatever else the machine does meets all of them alike. Each round
