@@ -38,7 +38,7 @@ internal sealed class GptOptions
         var option = new Option<string>("--loss")
         {
             Description = "The loss layer: fused, this package from the hidden states on; logits, this package behind torch's "
-                + "linear layer; torch, torch's own operators. The curves are the same.",
+                + "linear layer; torch, torch's own operators. The curves agree but for rounding.",
             HelpName = string.Join('|', LossLayers.Names),
             DefaultValueFactory = _ => LossLayers.Names[0],
         };

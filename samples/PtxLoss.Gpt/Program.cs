@@ -5,7 +5,7 @@ namespace PtxLosses.Samples.Gpt;
 /// <summary>The options, and the experiment that they describe.</summary>
 internal static class Program
 {
-    private static readonly ExperimentOptions _options = new(gammas: "0,0.3", pretrainSteps: 60, steps: 12);
+    private static readonly ExperimentOptions _options = new(gammas: "0,0.3", pretrainSteps: 50, steps: 8);
     private static readonly GptOptions _gpt = new();
 
     private static int Main(string[] args)

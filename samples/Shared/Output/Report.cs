@@ -61,6 +61,10 @@ internal sealed class Report
         var text = new StringBuilder();
         text.AppendLine("# Forgetting, measured");
         text.AppendLine();
+        text.AppendLine(
+            "A language model is pretrained on text. PPO then pulls it away with a reward for words that start with S; γ is the "
+            + "weight of pretraining text in each step. Perplexity on held-out text shows what the model forgets.");
+        text.AppendLine();
         if (_result.FineTuned.Count > 0)
         {
             text.AppendLine($"![Held-out perplexity and reward over RL steps]({RunCommand.ChartFile})");
