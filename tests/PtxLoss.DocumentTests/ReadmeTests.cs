@@ -97,6 +97,9 @@ public partial class ReadmeTests
 
     [Theory]
     [InlineData("| Forward | 1024x50304 | 2 |", "the loss runs at {0} of the rate")]
+    [InlineData("| Forward, bare loop | 1024x50304 | 2 |", "and at {0} of a bare loop")]
+    [InlineData("| Gradient in place, bare loop | 1024x50304 | 2 |", "{0} in place")]
+    [InlineData("| Gradient to another buffer, bare loop | 1024x50304 | 2 |", "{0} to another buffer")]
     [InlineData("| Gradient in place | 1024x50304 | 2 |", "place at {0} of an in-place multiply")]
     [InlineData("| Gradient to another buffer | 1024x50304 | 2 |", "to another buffer at {0} of a copy")]
     public void Ratios_are_those_that_the_benchmarks_wrote(string row, string claim)
@@ -108,6 +111,23 @@ public partial class ReadmeTests
             line => line.StartsWith(row, StringComparison.Ordinal));
 
         readme.Should().Contain(string.Format(CultureInfo.InvariantCulture, claim, line.Split('|')[^2].Trim()));
+    }
+
+    [Fact]
+    public void So_are_those_on_TorchSharp()
+    {
+        string readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+        string torch = Link().Matches(readme).Select(link => link.Groups["path"].Value)
+            .Single(path => path.EndsWith("/torch.md", StringComparison.Ordinal));
+        string[][] rows =
+        [
+            .. from line in File.ReadLines(Path.Combine(Repository.Root, torch))
+               where line.Contains("| 1024x50304 |", StringComparison.Ordinal)
+               select line.Split('|').Select(cell => cell.Trim(' ', '×')).ToArray(),
+        ];
+
+        readme.Should().Contain($"are {rows[0][5]} times as fast as torch's own, in place {rows[1][5]} times; where the\n"
+            + $"allocator keeps what is freed, {rows[0][8]} and {rows[1][8]} times");
     }
 
     [Fact]
