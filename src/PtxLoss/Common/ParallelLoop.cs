@@ -28,7 +28,7 @@ internal sealed class ParallelLoop : IThreadPoolWorkItem
     /// </summary>
     public static void Run(long count, int threads, Action<long> body) => Run(count, threads, (item, _) => body(item));
 
-    /// <summary>Does work that does not depend on each other, with one wait at the end of all.</summary>
+    /// <summary>Does pieces of work that do not depend on each other, with one wait at the end of all.</summary>
     public static void Run(params ReadOnlySpan<ParallelWork> works)
     {
         ParallelWork[] all = works.ToArray();

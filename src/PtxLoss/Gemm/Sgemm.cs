@@ -69,7 +69,7 @@ internal abstract unsafe class SgemmKernel(string name, GemmBlocking blocking)
         where TB : unmanaged
         => ParallelLoop.Run(Multiplication(a, b, c, adds, threads, scratch));
 
-    /// <summary>C = A·B or C += A·B; as work that is yet to be done, perhaps with other.</summary>
+    /// <summary>C = A·B or C += A·B; as work that is yet to be done, perhaps beside other work.</summary>
     /// <param name="a">A, m × k.</param>
     /// <param name="b">B, k × n: floats, or numbers of 16 bits, which are widened while they are packed.</param>
     /// <param name="c">C, m × n, whose rows must be contiguous, and must not overlap with A or B.</param>
