@@ -36,14 +36,14 @@ internal sealed unsafe class BareLoop<TVector>(LossProblem problem, int threads)
     public override double Total() => Total(token =>
     {
         float* row = RowOf(problem.Logits, token);
-        return LossOf(row, token, Sum(row, problem.Shape.VocabularySize));
+        return LossOf(row, token, Sum<Off>(row, problem.Shape.VocabularySize));
     });
 
     public override double TotalWithGradientInPlace() => Total(token =>
     {
         float* row = RowOf(problem.Gradient, token);
         float target = row[problem.Targets[token]];
-        double sum = SumInPlace(row, problem.Shape.VocabularySize);
+        double sum = Sum<On>(row, problem.Shape.VocabularySize);
         Scale(row, problem.Shape.VocabularySize, (float)(problem.Scale / sum));
         row[problem.Targets[token]] -= (float)problem.Scale;
         return Reference + Math.Log(sum) - target;
@@ -52,38 +52,15 @@ internal sealed unsafe class BareLoop<TVector>(LossProblem problem, int threads)
     public override double TotalWithGradient() => Total(token =>
     {
         float* row = RowOf(problem.Logits, token), gradient = RowOf(problem.Gradient, token);
-        double sum = Sum(row, problem.Shape.VocabularySize);
+        double sum = Sum<Off>(row, problem.Shape.VocabularySize);
         Write(row, gradient, problem.Shape.VocabularySize, (float)(problem.Scale / sum));
         gradient[problem.Targets[token]] -= (float)problem.Scale;
         return LossOf(row, token, sum);
     });
 
     [MethodImpl(Jit.HotLoop)]
-    private static double Sum(float* row, int count)
-    {
-        var power = new Exp2<TVector>(Exp2Coefficients.Load());
-        TVector rate = TVector.Create(Log2E), offset = TVector.Create(-Log2E * Reference);
-        TVector sum0 = TVector.Create(0), sum1 = sum0, sum2 = sum0, sum3 = sum0;
-        int i = 0;
-        for (; i <= count - Step; i += Step)
-        {
-            sum0 += power.Of(TVector.MultiplyAdd(TVector.Load(row + i), rate, offset));
-            sum1 += power.Of(TVector.MultiplyAdd(TVector.Load(row + i + TVector.Count), rate, offset));
-            sum2 += power.Of(TVector.MultiplyAdd(TVector.Load(row + i + (2 * TVector.Count)), rate, offset));
-            sum3 += power.Of(TVector.MultiplyAdd(TVector.Load(row + i + (3 * TVector.Count)), rate, offset));
-        }
-
-        double sum = SumOf((sum0 + sum1) + (sum2 + sum3));
-        for (; i < count; i++)
-        {
-            sum += Math.Exp(row[i] - Reference);
-        }
-
-        return sum;
-    }
-
-    [MethodImpl(Jit.HotLoop)]
-    private static double SumInPlace(float* row, int count)
+    private static double Sum<TStores>(float* row, int count)
+        where TStores : struct, IFlag
     {
         var power = new Exp2<TVector>(Exp2Coefficients.Load());
         TVector rate = TVector.Create(Log2E), offset = TVector.Create(-Log2E * Reference);
@@ -96,10 +73,14 @@ internal sealed unsafe class BareLoop<TVector>(LossProblem problem, int threads)
             TVector exp1 = power.Of(TVector.MultiplyAdd(TVector.Load(x + TVector.Count), rate, offset));
             TVector exp2 = power.Of(TVector.MultiplyAdd(TVector.Load(x + (2 * TVector.Count)), rate, offset));
             TVector exp3 = power.Of(TVector.MultiplyAdd(TVector.Load(x + (3 * TVector.Count)), rate, offset));
-            exp0.Store(x);
-            exp1.Store(x + TVector.Count);
-            exp2.Store(x + (2 * TVector.Count));
-            exp3.Store(x + (3 * TVector.Count));
+            if (typeof(TStores) == typeof(On))
+            {
+                exp0.Store(x);
+                exp1.Store(x + TVector.Count);
+                exp2.Store(x + (2 * TVector.Count));
+                exp3.Store(x + (3 * TVector.Count));
+            }
+
             sum0 += exp0;
             sum1 += exp1;
             sum2 += exp2;
@@ -109,8 +90,9 @@ internal sealed unsafe class BareLoop<TVector>(LossProblem problem, int threads)
         double sum = SumOf((sum0 + sum1) + (sum2 + sum3));
         for (; i < count; i++)
         {
-            row[i] = MathF.Exp(row[i] - Reference);
-            sum += row[i];
+            float exponential = MathF.Exp(row[i] - Reference);
+            row[i] = typeof(TStores) == typeof(On) ? exponential : row[i];
+            sum += exponential;
         }
 
         return sum;

@@ -213,7 +213,9 @@ internal static unsafe class ReduceLoop<TVector, TLogit, TFormat>
                 firstCandidate = max > largest ? start : firstCandidate;
                 lastCandidate = i;
                 largest = max > largest ? max : largest;
-                bar = largest - ((largest < 0 ? -largest : largest) * 1e-6f) - 1e-30f; // a little less: no call in this loop
+
+                // A little below; MathF.BitDecrement would be a call, across which no register is kept.
+                bar = largest - ((largest < 0 ? -largest : largest) * 1e-6f) - 1e-30f;
             }
 
             double logitSum = typeof(TSumsLogits) == typeof(Off) ? 0
